@@ -1,0 +1,322 @@
+import { z } from "zod";
+import { duration, size } from "./units.ts";
+
+/**
+ * What site.yaml may say. This schema is validation, the parsed type, the JSON Schema and docs/site.md at once;
+ * every field's description is the documentation that an owner reads.
+ */
+
+const name = z
+  .string()
+  .regex(
+    /^[a-z][a-z0-9-]{0,62}$/,
+    "a name is lower-case letters, digits and dashes, and starts with a letter",
+  );
+const absolutePath = z
+  .string()
+  .regex(/^\/[^\0\n]*$/, "an absolute path starts with /")
+  .refine((path) => !path.split("/").includes(".."), "a path must not contain ..");
+const relativePath = z
+  .string()
+  .regex(/^[^/\0\n][^\0\n]*$/, "a path in the application does not start with /")
+  .refine((path) => !path.split("/").includes(".."), "a path must not contain ..");
+const anyPath = z.union([absolutePath, relativePath]);
+const mode = z.string().regex(/^[0-7]{3}$/, 'a mode is three octal digits in quotes, such as "770"');
+const account = z.string().regex(/^[a-z_][a-z0-9_-]{0,31}$/, "not the name of a system account");
+const packageName = z.string().regex(/^[a-z0-9][a-z0-9.+-]+$/, "not the name of a Debian package");
+const variable = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "not the name of a variable");
+const domain = z
+  .string()
+  .regex(
+    /^(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}$/,
+    "not a domain name in lower case",
+  );
+
+const applicationSchema = z.strictObject({
+  git: z.string().optional().describe("URL that the application is cloned from. Give this or `bundle`."),
+  bundle: z
+    .string()
+    .optional()
+    .describe("A git bundle on the operator's computer, relative to site.yaml. Give this or `git`."),
+  revision: z
+    .string()
+    .regex(/^([0-9a-f]{40}|[A-Za-z0-9][A-Za-z0-9._/-]*)$/, "neither a full commit id nor a tag")
+    .describe(
+      "What is checked out: a full commit id, or a tag, which is resolved to its commit before a host is touched.",
+    ),
+  path: absolutePath.describe("Where the application lives on the host."),
+  build: z
+    .array(z.string().min(1))
+    .default([])
+    .describe("Commands run in the application's folder, as its owner, after the checkout."),
+});
+
+const phpSchema = z.strictObject({
+  version: z
+    .string()
+    .regex(/^\d+\.\d+$/, 'a PHP version in quotes, such as "8.2"')
+    .describe("Version of the Debian packages, in quotes."),
+  extensions: z
+    .array(z.string().regex(/^[a-z0-9]+$/))
+    .default([])
+    .describe("Extensions; `curl` stands for php8.2-curl."),
+});
+
+const nginxSchema = z.strictObject({
+  site: relativePath.describe(
+    "The site's nginx configuration: a path in the application's repository, or a name in the backup's config/ when `from` says so.",
+  ),
+  from: z
+    .enum(["application", "backup"])
+    .default("application")
+    .describe("Where that file comes from. The repository's wins unless `backup` is said."),
+});
+
+const tlsSchema = z.strictObject({
+  email: z.email().describe("Where the certificate authority writes to."),
+  webroot: absolutePath
+    .default("/var/www/letsencrypt")
+    .describe("The folder that nginx serves /.well-known/acme-challenge/ from."),
+});
+
+const workerSchema = z.strictObject({
+  unit: z
+    .string()
+    .regex(/^[A-Za-z0-9@_.-]+\.service$/, "not the name of a systemd service")
+    .describe("The systemd unit."),
+  file: relativePath.describe("The unit's file in the application's repository."),
+});
+
+const databaseSchema = z.strictObject({
+  name,
+  kind: z.literal("sqlite").describe("The kind of database."),
+  path: anyPath.describe("The database file, relative to the application or absolute."),
+  member: relativePath
+    .default("database/admin.db.gz")
+    .describe("Its file in the archive that the runbook's scripts make."),
+});
+
+const uploadsSchema = z.strictObject({
+  path: anyPath.describe("The folder of uploaded files, relative to the application or absolute."),
+  member: relativePath
+    .default("files/uploads.tar.gz")
+    .describe("Its tar file in the archive; the tar holds the folder under its own name."),
+});
+
+const dataSchema = z.strictObject({
+  path: anyPath.describe(
+    "A folder of application data. Databases and uploads named above are left out of it: they have members of their own.",
+  ),
+  member: relativePath
+    .default("data/app_data.tar.gz")
+    .describe("Its tar file in the archive; the tar holds the folder under its own name."),
+});
+
+const configurationSchema = z.strictObject({
+  files: z
+    .array(relativePath)
+    .min(1)
+    .describe(
+      "Files restored from the backup's config/ into the application's folder. No other file of config/ is restored.",
+    ),
+  environmentFile: relativePath.default(".env").describe("The file that holds `requiredVariables`."),
+  requiredVariables: z
+    .array(variable)
+    .default([])
+    .describe("Variables that must be there and not empty before the site is started."),
+  load: relativePath.optional().describe("A PHP file that must load without an error, such as config.php."),
+});
+
+const permissionsSchema = z.strictObject({
+  owner: account
+    .default("www-data")
+    .describe("Account that owns the application and that PHP and the build run as."),
+  group: account.default("www-data").describe("Group of the application's files."),
+  directories: mode.default("755").describe("Mode of folders."),
+  files: mode.default("644").describe("Mode of files; git's executable bit is kept."),
+  dataDirectories: mode.default("770").describe("Mode of folders under data, uploads and around databases."),
+  dataFiles: mode.default("660").describe("Mode of files there."),
+  configuration: mode.default("600").describe("Mode of the restored configuration files."),
+});
+
+const secretSchema = z.strictObject({
+  name: variable,
+  from: z
+    .string()
+    .regex(
+      /^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+|command:.+)$/,
+      "a secret comes from env:NAME, file:PATH or command:…",
+    )
+    .describe(
+      "`env:NAME`, `file:PATH` (relative to site.yaml) or `command:…` (such as `command:pass show chatbot/token`). Read when a run needs it, never stored.",
+    ),
+});
+
+const logSchema = z.strictObject({
+  path: absolutePath.describe("A log file that must exist and be writable by the application's owner."),
+});
+
+const metricsSchema = z.strictObject({
+  path: z.string().startsWith("/").describe("The path that answers in Prometheus text format."),
+});
+
+const objectivesSchema = z.strictObject({
+  rpo: z
+    .strictObject({
+      database: duration.default(6 * 3600),
+      configuration: duration.default(24 * 3600),
+      uploads: duration.default(24 * 3600),
+      logs: duration.default(7 * 86400),
+      metrics: duration.default(7 * 86400),
+    })
+    .prefault({})
+    .describe("Recovery point objectives: how old restored data may be, by class of data."),
+  rto: z
+    .strictObject({
+      completeFailure: duration.default(4 * 3600),
+      databaseCorruption: duration.default(2 * 3600),
+      databaseServerFailure: duration.default(3600),
+      applicationServerFailure: duration.default(30 * 60),
+      dataDeletion: duration.default(4 * 3600),
+      configurationError: duration.default(3600),
+      compromise: duration.default(8 * 3600),
+    })
+    .prefault({})
+    .describe("Recovery time objectives: how long a recovery may take, by scenario."),
+});
+
+const bearer = z
+  .strictObject({
+    variable: variable
+      .optional()
+      .describe("Take the token from this variable of the restored environment file."),
+    secret: variable.optional().describe("Take the token from this entry of `secrets`."),
+  })
+  .describe("Send `Authorization: Bearer …`. Give `variable` or `secret`.");
+
+const jsonScalar = z.union([z.string(), z.number(), z.boolean(), z.null()]);
+
+const httpCheckSchema = z.strictObject({
+  kind: z.literal("http"),
+  title: z.string().optional().describe("What the operator reads; by default the request."),
+  path: z
+    .string()
+    .startsWith("/")
+    .describe("Path and query. Asked of the domain, on the host itself, over HTTPS when nginx serves it."),
+  method: z.enum(["GET", "POST"]).default("GET"),
+  body: z
+    .record(z.string(), jsonScalar)
+    .optional()
+    .describe(
+      "JSON body to send. `{mark}` in a text becomes `recovery-check-<run>`: what a check writes can be told from what users wrote.",
+    ),
+  bearer: bearer.optional(),
+  status: z.int().min(100).max(599).default(200).describe("The expected status."),
+  json: z
+    .record(z.string(), jsonScalar)
+    .default({})
+    .describe(
+      "Fields of the JSON answer and the values expected; the name is a path such as `data.status`. `{mark}` is filled in as in `body`.",
+    ),
+  jsonPresent: z
+    .array(z.string())
+    .default([])
+    .describe("Fields of the JSON answer that must be there and not empty."),
+  text: z.string().optional().describe("Text that the answer must contain."),
+});
+
+const rowsCheckSchema = z.strictObject({
+  kind: z.literal("rows"),
+  title: z.string().optional(),
+  database: name.describe("Name of an entry of `databases`."),
+  table: z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/),
+  minimum: z.int().min(0).default(1).describe("The least number of rows."),
+});
+
+const uploadCheckSchema = z.strictObject({
+  kind: z.literal("upload"),
+  title: z.string().optional(),
+  path: z.string().startsWith("/").describe("Path that a multipart form is posted to."),
+  field: z.string().default("file").describe("Name of the form's file field."),
+  bearer: bearer.optional(),
+  urlField: z
+    .string()
+    .default("url")
+    .describe("Field of the JSON answer that holds the path at which the file can be read back."),
+});
+
+const checkSchema = z.discriminatedUnion("kind", [httpCheckSchema, rowsCheckSchema, uploadCheckSchema]);
+
+const storeSchema = z.discriminatedUnion("kind", [
+  z.strictObject({
+    kind: z.literal("directory"),
+    name,
+    path: z
+      .string()
+      .min(1)
+      .describe("Folder that holds the backups, on the operator's computer; relative to site.yaml."),
+    timezone: z
+      .string()
+      .default("UTC")
+      .refine(isTimeZone, "not the name of a time zone, such as Europe/Madrid")
+      .describe("Time zone of the server that made the backups: file names carry its local time."),
+  }),
+]);
+
+function isTimeZone(zone: string): boolean {
+  try {
+    new Intl.DateTimeFormat("en", { timeZone: zone });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const serverSchema = z.strictObject({
+  release: z.enum(["12", "13"]).default("12").describe("Debian release of the replacement server."),
+  cores: z.int().min(1).default(1).describe("The least number of processor cores."),
+  memory: size.default(512 * 1024 ** 2).describe("The least memory."),
+  disk: size
+    .default(2 * 1024 ** 3)
+    .describe("The least free disk space, beside what the restore point needs."),
+});
+
+export const siteSchema = z.strictObject({
+  version: z.literal(1).describe("Version of this format."),
+  name: name.describe("Name of the site: in stack names, records and messages."),
+  domain: domain.describe("The domain that the site serves."),
+  aliases: z.array(domain).default([]).describe("Further domains on the same certificate."),
+  application: applicationSchema.describe("The program that is checked out and built."),
+  php: phpSchema.describe("The PHP that runs it."),
+  packages: z
+    .array(packageName)
+    .default([])
+    .describe("Further Debian packages that the site needs to serve."),
+  nginx: nginxSchema.describe("The web server's configuration."),
+  tls: tlsSchema.describe("Certificates, by ACME."),
+  workers: z.array(workerSchema).default([]).describe("Background services. They start last."),
+  databases: z.array(databaseSchema).default([]).describe("Databases."),
+  uploads: z.array(uploadsSchema).default([]).describe("Folders of uploaded files."),
+  data: z.array(dataSchema).default([]).describe("Folders of other application data."),
+  configuration: configurationSchema.describe(
+    "Configuration that is in the backup and not in the repository.",
+  ),
+  permissions: permissionsSchema.prefault({}).describe("Owner and modes."),
+  secrets: z.array(secretSchema).default([]).describe("Secrets that a run needs, and where each comes from."),
+  logs: z.array(logSchema).default([]).describe("Log files of the application."),
+  metrics: metricsSchema.optional().describe("The metrics page."),
+  server: serverSchema.prefault({}).describe("What a replacement server must at least have."),
+  objectives: objectivesSchema
+    .prefault({})
+    .describe("How much data and how much time may be lost. The defaults are the runbook's."),
+  checks: z
+    .array(checkSchema)
+    .min(1)
+    .describe("What must be true of the site for it to count as recovered, beside what is always checked."),
+  stores: z.array(storeSchema).min(1).describe("Where the backups lie."),
+});
+
+/** A site as the rest of the program sees it: every default filled in, durations in seconds, sizes in bytes. */
+export type Site = z.infer<typeof siteSchema>;
+export type Check = Site["checks"][number];
+export type Store = Site["stores"][number];
