@@ -12,15 +12,23 @@ const name = z
     /^[a-z][a-z0-9-]{0,62}$/,
     "a name is lower-case letters, digits and dashes, and starts with a letter",
   );
+const plainPath = "a path has no // or /./ in it, no slash at its end, and no control characters";
 const absolutePath = z
   .string()
-  .regex(/^\/[^\0\n]*$/, "an absolute path starts with /")
-  .refine((path) => !path.split("/").includes(".."), "a path must not contain ..");
+  .regex(/^\//, "an absolute path starts with /")
+  .refine(isPlainPath, plainPath)
+  .refine(hasNoDotDot, "a path must not contain ..");
 const relativePath = z
   .string()
-  .regex(/^[^/\0\n][^\0\n]*$/, "a path in the application does not start with /")
-  .refine((path) => !path.split("/").includes(".."), "a path must not contain ..");
-const anyPath = z.union([absolutePath, relativePath]);
+  .regex(/^[^/]/, "a relative path is not empty and does not start with /")
+  .refine(isPlainPath, plainPath)
+  .refine(hasNoDotDot, "a path must not contain ..");
+const anyPath = z
+  .string()
+  .min(1, "a path must not be empty")
+  .refine(isPlainPath, plainPath)
+  .refine(hasNoDotDot, "a path must not contain ..");
+const urlPath = z.string().regex(/^\/[^\s#]*$/, "a path of a URL starts with / and has no spaces");
 const mode = z.string().regex(/^[0-7]{3}$/, 'a mode is three octal digits in quotes, such as "770"');
 const account = z.string().regex(/^[a-z_][a-z0-9_-]{0,31}$/, "not the name of a system account");
 const packageName = z.string().regex(/^[a-z0-9][a-z0-9.+-]+$/, "not the name of a Debian package");
@@ -57,7 +65,7 @@ const phpSchema = z.strictObject({
     .regex(/^\d+\.\d+$/, 'a PHP version in quotes, such as "8.2"')
     .describe("Version of the Debian packages, in quotes."),
   extensions: z
-    .array(z.string().regex(/^[a-z0-9]+$/))
+    .array(z.string().regex(/^[a-z0-9]+$/, "not the name of a PHP extension, such as curl"))
     .default([])
     .describe("Extensions; `curl` stands for php8.2-curl."),
 });
@@ -88,7 +96,7 @@ const workerSchema = z.strictObject({
 });
 
 const databaseSchema = z.strictObject({
-  name,
+  name: name.describe("Name of the database: in checks and messages."),
   kind: z.literal("sqlite").describe("The kind of database."),
   path: anyPath.describe("The database file, relative to the application or absolute."),
   member: relativePath
@@ -140,7 +148,7 @@ const permissionsSchema = z.strictObject({
 });
 
 const secretSchema = z.strictObject({
-  name: variable,
+  name: variable.describe("Name of the secret, as the rest of site.yaml calls it."),
   from: z
     .string()
     .regex(
@@ -157,29 +165,33 @@ const logSchema = z.strictObject({
 });
 
 const metricsSchema = z.strictObject({
-  path: z.string().startsWith("/").describe("The path that answers in Prometheus text format."),
+  path: urlPath.describe("The path that answers in Prometheus text format."),
 });
 
 const objectivesSchema = z.strictObject({
   rpo: z
     .strictObject({
-      database: duration.default(6 * 3600),
-      configuration: duration.default(24 * 3600),
-      uploads: duration.default(24 * 3600),
-      logs: duration.default(7 * 86400),
-      metrics: duration.default(7 * 86400),
+      database: duration.default(6 * 3600).describe("Rows of databases."),
+      configuration: duration.default(24 * 3600).describe("Restored configuration files."),
+      uploads: duration.default(24 * 3600).describe("Uploaded files."),
+      logs: duration.default(7 * 86400).describe("Logs of the application."),
+      metrics: duration.default(7 * 86400).describe("Metrics and analytics."),
     })
     .prefault({})
     .describe("Recovery point objectives: how old restored data may be, by class of data."),
   rto: z
     .strictObject({
-      completeFailure: duration.default(4 * 3600),
-      databaseCorruption: duration.default(2 * 3600),
-      databaseServerFailure: duration.default(3600),
-      applicationServerFailure: duration.default(30 * 60),
-      dataDeletion: duration.default(4 * 3600),
-      configurationError: duration.default(3600),
-      compromise: duration.default(8 * 3600),
+      completeFailure: duration.default(4 * 3600).describe("The server is lost: all of it on a new one."),
+      databaseCorruption: duration.default(2 * 3600).describe("The database is damaged, the server is not."),
+      databaseServerFailure: duration.default(3600).describe("The database's own server is lost."),
+      applicationServerFailure: duration
+        .default(30 * 60)
+        .describe("The application's server is lost, the database's is not."),
+      dataDeletion: duration
+        .default(4 * 3600)
+        .describe("Rows or files were deleted: the runbook's partial data loss."),
+      configurationError: duration.default(3600).describe("A configuration change broke the site."),
+      compromise: duration.default(8 * 3600).describe("Somebody broke in. The runbook names no time for it."),
     })
     .prefault({})
     .describe("Recovery time objectives: how long a recovery may take, by scenario."),
@@ -194,16 +206,20 @@ const bearer = z
   })
   .describe("Send `Authorization: Bearer …`. Give `variable` or `secret`.");
 
+const checkTitle = z
+  .string()
+  .optional()
+  .describe("What the operator reads; by default it is made from the fields below.");
+
 const jsonScalar = z.union([z.string(), z.number(), z.boolean(), z.null()]);
 
 const httpCheckSchema = z.strictObject({
-  kind: z.literal("http"),
-  title: z.string().optional().describe("What the operator reads; by default the request."),
-  path: z
-    .string()
-    .startsWith("/")
-    .describe("Path and query. Asked of the domain, on the host itself, over HTTPS when nginx serves it."),
-  method: z.enum(["GET", "POST"]).default("GET"),
+  kind: z.literal("http").describe("A request and what its answer must say."),
+  title: checkTitle,
+  path: urlPath.describe(
+    "Path and query. Asked of the domain, on the host itself, over HTTPS when nginx serves it.",
+  ),
+  method: z.enum(["GET", "POST"]).default("GET").describe("The request's method."),
   body: z
     .record(z.string(), jsonScalar)
     .optional()
@@ -226,17 +242,20 @@ const httpCheckSchema = z.strictObject({
 });
 
 const rowsCheckSchema = z.strictObject({
-  kind: z.literal("rows"),
-  title: z.string().optional(),
+  kind: z.literal("rows").describe("Rows that a table must at least have."),
+  title: checkTitle,
   database: name.describe("Name of an entry of `databases`."),
-  table: z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/),
+  table: z
+    .string()
+    .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "not the name of a table")
+    .describe("Name of the table."),
   minimum: z.int().min(0).default(1).describe("The least number of rows."),
 });
 
 const uploadCheckSchema = z.strictObject({
-  kind: z.literal("upload"),
-  title: z.string().optional(),
-  path: z.string().startsWith("/").describe("Path that a multipart form is posted to."),
+  kind: z.literal("upload").describe("A file that is uploaded and read back."),
+  title: checkTitle,
+  path: urlPath.describe("Path that a multipart form is posted to."),
   field: z.string().default("file").describe("Name of the form's file field."),
   bearer: bearer.optional(),
   urlField: z
@@ -249,8 +268,8 @@ const checkSchema = z.discriminatedUnion("kind", [httpCheckSchema, rowsCheckSche
 
 const storeSchema = z.discriminatedUnion("kind", [
   z.strictObject({
-    kind: z.literal("directory"),
-    name,
+    kind: z.literal("directory").describe("A folder on the operator's computer, such as a mounted disk."),
+    name: name.describe("Name of the store: in listings and messages."),
     path: z
       .string()
       .min(1)
@@ -262,6 +281,15 @@ const storeSchema = z.discriminatedUnion("kind", [
       .describe("Time zone of the server that made the backups: file names carry its local time."),
   }),
 ]);
+
+function isPlainPath(path: string): boolean {
+  const controlCharacters = /\p{Cc}/u;
+  return !/\/\/|(^|\/)\.(\/|$)|.\/$/.test(path) && !controlCharacters.test(path);
+}
+
+function hasNoDotDot(path: string): boolean {
+  return !path.split("/").includes("..");
+}
 
 function isTimeZone(zone: string): boolean {
   try {

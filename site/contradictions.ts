@@ -1,0 +1,394 @@
+import { posix } from "node:path";
+import type { Issue } from "./issue-messages.ts";
+import { pathText } from "./configuration-errors.ts";
+import { unsafePlace } from "./places.ts";
+import type { Site } from "./schema.ts";
+import { sourceProblem } from "./git-source.ts";
+
+/**
+ * A site of which some sections or entries could not be read: those are undefined, entries keep their place. So what
+ * contradicts itself elsewhere is found in the same go.
+ */
+export type ReadableSite = {
+  [Key in keyof Site]?: Site[Key] extends (infer Entry)[] ? (Entry | undefined)[] : Site[Key];
+};
+
+/** What each field allows and the fields together do not. Pure; sections that are undefined are not judged. */
+export function contradictions(site: ReadableSite): Issue[] {
+  return [
+    ...application(site),
+    ...versions(site),
+    ...domains(site),
+    ...webServer(site),
+    ...workers(site),
+    ...duplicates(site),
+    ...places(site),
+    ...nesting(site),
+    ...configuration(site),
+    ...modes(site),
+    ...objectives(site),
+    ...checks(site),
+  ];
+}
+
+function application({ application: section }: ReadableSite): Issue[] {
+  if (section === undefined) return [];
+  const { git, bundle, revision } = section;
+  const issues: Issue[] = [];
+  if (git === undefined && bundle === undefined) {
+    issues.push(
+      issue(["application"], "says neither `git` nor `bundle`: where does the application come from?"),
+    );
+  }
+  if (git !== undefined && bundle !== undefined) {
+    issues.push(
+      issue(["application", "bundle"], "`git` and `bundle` are both given: keep the one to restore from"),
+    );
+  }
+  if (git !== undefined) {
+    const problem = sourceProblem(git, revision);
+    if (problem !== undefined) issues.push(issue(["application", "git"], problem));
+  }
+  if (/^(HEAD|main|master|trunk|develop|latest|stable)$|^(refs|origin)\//.test(revision)) {
+    issues.push(
+      issue(
+        ["application", "revision"],
+        `${revision} is a branch, and a branch moves: name a tag or a full commit id`,
+      ),
+    );
+  } else if (/^(?=.*[0-9])(?=.*[a-f])[0-9a-f]{7,39}$/.test(revision)) {
+    issues.push(
+      issue(["application", "revision"], "an abbreviated commit id: write all 40 digits (git rev-parse)"),
+    );
+  }
+  return issues;
+}
+
+/** What Debian packages: https://packages.debian.org/php (bookworm 8.2, trixie 8.4). */
+const phpOfRelease: Record<Site["server"]["release"], string> = { "12": "8.2", "13": "8.4" };
+
+function versions({ php, server, packages }: ReadableSite): Issue[] {
+  if (php === undefined || server === undefined) return [];
+  const issues: Issue[] = [];
+  const packaged = phpOfRelease[server.release];
+  if (php.version !== packaged) {
+    issues.push(
+      issue(
+        ["php", "version"],
+        `Debian ${server.release} has PHP ${packaged}, not ${php.version}: change this or server.release`,
+      ),
+    );
+  }
+  for (const [index, name] of entries(packages)) {
+    const version = /^php(\d+\.\d+)(-|$)/.exec(name)?.[1];
+    if (version !== undefined && version !== php.version) {
+      issues.push(
+        issue(["packages", index], `${name} belongs to another PHP than php.version ${php.version}`),
+      );
+    }
+  }
+  return issues;
+}
+
+function domains({ domain, aliases }: ReadableSite): Issue[] {
+  return entries(aliases)
+    .filter(([, alias]) => alias === domain)
+    .map(([index, alias]) =>
+      issue(["aliases", index], `${alias} is the domain itself: leave it out of the aliases`),
+    );
+}
+
+function webServer({ nginx, configuration: section }: ReadableSite): Issue[] {
+  if (nginx?.from !== "backup") return [];
+  if (nginx.site.includes("/")) {
+    return [
+      issue(
+        ["nginx", "site"],
+        `with \`from: backup\` this is the name of a file in the backup's config/, such as ${posix.basename(nginx.site)}`,
+      ),
+    ];
+  }
+  const index = section?.files.indexOf(nginx.site) ?? -1;
+  if (index < 0) return [];
+  return [
+    issue(
+      ["configuration", "files", index],
+      `${nginx.site} is the web server's configuration (nginx.site): in the application's folder it could be read by visitors`,
+    ),
+  ];
+}
+
+function workers({ workers: section }: ReadableSite): Issue[] {
+  return entries(section).flatMap(([index, { unit }]) => {
+    if (unit.endsWith("@.service")) {
+      return [
+        issue(
+          ["workers", index, "unit"],
+          `${unit} is a template: name the instance, such as worker@1.service`,
+        ),
+      ];
+    }
+    if (/^(nginx|php[\d.]*-fpm|ssh|cron|postgresql(@.*)?|recovery-.*)\.service$/.test(unit)) {
+      return [
+        issue(
+          ["workers", index, "unit"],
+          `${unit} is not a worker of the site: it is taken care of without this`,
+        ),
+      ];
+    }
+    return [];
+  });
+}
+
+function duplicates(site: ReadableSite): Issue[] {
+  const within = (key: keyof Site, list: Listed[]) =>
+    repeated(list.map(({ path, value }) => ({ path: [key, ...path], value })));
+  const field = <Entry>(
+    list: (Entry | undefined)[] | undefined,
+    ...names: (keyof Entry & string)[]
+  ): Listed[] =>
+    names.flatMap((name) =>
+      entries(list).map(([index, entry]) => ({
+        path: [index, name],
+        value: `${name} ${String(entry[name])}`,
+      })),
+    );
+  const plain = (list: (string | undefined)[] | undefined): Listed[] =>
+    entries(list).map(([index, value]) => ({ path: [index], value }));
+  const nested = (name: string, list: string[] | undefined): Listed[] =>
+    entries(list).map(([index, value]) => ({ path: [name, index], value }));
+  return [
+    ...within("aliases", plain(site.aliases)),
+    ...within("packages", plain(site.packages)),
+    ...within("php", nested("extensions", site.php?.extensions)),
+    ...within("workers", field(site.workers, "unit", "file")),
+    ...within("databases", field(site.databases, "name")),
+    ...within("configuration", nested("files", site.configuration?.files)),
+    ...within("configuration", nested("requiredVariables", site.configuration?.requiredVariables)),
+    ...within("secrets", field(site.secrets, "name")),
+    ...within("stores", field(site.stores, "name", "path")),
+    ...repeatedMembers(site),
+    ...repeatedPaths(site),
+  ];
+}
+
+interface Listed {
+  path: PropertyKey[];
+  value: string;
+}
+
+function repeated(list: Listed[]): Issue[] {
+  const first = new Map<string, PropertyKey[]>();
+  return list.flatMap(({ path, value }) => {
+    const earlier = first.get(value);
+    if (earlier === undefined) {
+      first.set(value, path);
+      return [];
+    }
+    return [issue(path, `${value} is already given by ${pathText(earlier)}`)];
+  });
+}
+
+const parts = ["databases", "uploads", "data"] as const;
+
+function repeatedMembers(site: ReadableSite): Issue[] {
+  return repeated(
+    parts.flatMap((key) =>
+      entries<{ member: string }>(site[key]).map(([index, { member }]) => ({
+        path: [key, index, "member"],
+        value: `member ${member}`,
+      })),
+    ),
+  );
+}
+
+/** Where things lie on the host, absolute. */
+interface Place {
+  kind: "application" | "databases" | "uploads" | "data" | "logs" | "webroot";
+  path: PropertyKey[];
+  place: string;
+}
+
+function placesOf(site: ReadableSite): Place[] {
+  const root = site.application?.path;
+  const places: Place[] = [];
+  const add = (kind: Place["kind"], path: PropertyKey[], written: string) => {
+    if (root === undefined && !written.startsWith("/")) return;
+    places.push({ kind, path, place: posix.resolve(root ?? "/", written) });
+  };
+  if (root !== undefined) add("application", ["application", "path"], root);
+  for (const key of [...parts, "logs"] as const) {
+    for (const [index, entry] of entries<{ path: string }>(site[key]))
+      add(key, [key, index, "path"], entry.path);
+  }
+  if (site.tls !== undefined) add("webroot", ["tls", "webroot"], site.tls.webroot);
+  return places;
+}
+
+function repeatedPaths(site: ReadableSite): Issue[] {
+  return repeated(placesOf(site).map(({ path, place }) => ({ path, value: `path ${place}` })));
+}
+
+function places(site: ReadableSite): Issue[] {
+  return placesOf(site).flatMap(({ path, place }) => {
+    const problem = unsafePlace(place);
+    return problem === undefined ? [] : [issue(path, problem)];
+  });
+}
+
+/** Uploads and databases inside a data folder are common; every other nesting restores one thing over another. */
+function nesting(site: ReadableSite): Issue[] {
+  const all = placesOf(site);
+  const folders = all.filter(({ kind }) => kind === "uploads" || kind === "data");
+  const issues = folders.flatMap((outer) =>
+    all
+      .filter((inner) => inner.place.startsWith(`${outer.place}/`))
+      .filter((inner) => !(outer.kind === "data" && ["uploads", "databases", "logs"].includes(inner.kind)))
+      .map((inner) =>
+        inner.kind === "application"
+          ? issue(
+              outer.path,
+              `${outer.place} holds the application itself, which the restored data would replace`,
+            )
+          : issue(inner.path, `${inner.place} lies inside ${pathText(outer.path)} (${outer.place})`),
+      ),
+  );
+  const webroot = all.find(({ kind }) => kind === "webroot");
+  const exposed = all.filter(
+    ({ kind, place }) => kind !== "webroot" && webroot !== undefined && place.startsWith(`${webroot.place}/`),
+  );
+  return [
+    ...issues,
+    ...exposed.map(({ path, place }) =>
+      issue(path, `${place} lies inside tls.webroot, which everybody can read`),
+    ),
+  ];
+}
+
+function configuration({ configuration: section }: ReadableSite): Issue[] {
+  if (section === undefined || section.files.includes(section.environmentFile)) return [];
+  return [
+    issue(
+      ["configuration", "environmentFile"],
+      `${section.environmentFile} is not among configuration.files: it would not be restored`,
+    ),
+  ];
+}
+
+function modes({ permissions }: ReadableSite): Issue[] {
+  if (permissions === undefined) return [];
+  const issues: Issue[] = [];
+  for (const name of ["directories", "files", "dataDirectories", "dataFiles"] as const) {
+    if ((Number.parseInt(permissions[name], 8) & 0o002) !== 0) {
+      issues.push(issue(["permissions", name], `${permissions[name]} lets every account on the host write`));
+    }
+  }
+  if (!permissions.configuration.endsWith("0")) {
+    issues.push(
+      issue(
+        ["permissions", "configuration"],
+        `${permissions.configuration} shows the site's secrets to every account`,
+      ),
+    );
+  }
+  for (const name of ["owner", "group"] as const) {
+    if (permissions[name] === "root") {
+      issues.push(
+        issue(["permissions", name], "root owns the host: give the site an account of its own, or www-data"),
+      );
+    }
+  }
+  return issues;
+}
+
+function objectives({ objectives: section }: ReadableSite): Issue[] {
+  if (section === undefined) return [];
+  return (["rpo", "rto"] as const).flatMap((kind) =>
+    Object.entries(section[kind])
+      .filter(([, seconds]) => seconds === 0)
+      .map(([name]) => issue(["objectives", kind, name], "nothing can be recovered in no time: at least 1s")),
+  );
+}
+
+function checks(site: ReadableSite): Issue[] {
+  return entries(site.checks).flatMap(([index, check]) => {
+    const at = ["checks", index];
+    switch (check.kind) {
+      case "rows":
+        return unknownName(
+          site.databases?.map((database) => database?.name),
+          check.database,
+        )
+          ? [issue([...at, "database"], `no entry of databases is named ${check.database}`)]
+          : [];
+      case "upload":
+        return bearer(site, [...at, "bearer"], check.bearer);
+      case "http": {
+        const issues = bearer(site, [...at, "bearer"], check.bearer);
+        if (check.method === "GET" && check.body !== undefined) {
+          issues.push(issue([...at, "body"], "a GET request has no body: say `method: POST`"));
+        }
+        if (
+          check.status >= 200 &&
+          check.status < 300 &&
+          Object.keys(check.json).length === 0 &&
+          check.jsonPresent.length === 0 &&
+          (check.text ?? "") === ""
+        ) {
+          issues.push(
+            issue(
+              at,
+              "would accept an empty page: say what the answer must hold (`json`, `jsonPresent` or `text`)",
+            ),
+          );
+        }
+        return issues;
+      }
+    }
+  });
+}
+
+function bearer(
+  { configuration: section, secrets }: ReadableSite,
+  path: PropertyKey[],
+  given: { variable?: string | undefined; secret?: string | undefined } | undefined,
+): Issue[] {
+  if (given === undefined) return [];
+  const { variable, secret } = given;
+  if ((variable === undefined) === (secret === undefined)) {
+    return [issue(path, "give exactly one of `variable` and `secret`")];
+  }
+  if (
+    secret !== undefined &&
+    unknownName(
+      secrets?.map((entry) => entry?.name),
+      secret,
+    )
+  ) {
+    return [issue([...path, "secret"], `no entry of secrets is named ${secret}`)];
+  }
+  if (variable !== undefined && section?.requiredVariables.includes(variable) === false) {
+    return [
+      issue(
+        [...path, "variable"],
+        `${variable} is not among configuration.requiredVariables: the check could run without a token`,
+      ),
+    ];
+  }
+  return [];
+}
+
+/** Whether no entry has the name; an entry that could not be read may be the one. */
+function unknownName(names: (string | undefined)[] | undefined, wanted: string): boolean {
+  return names !== undefined && !names.includes(undefined) && !names.includes(wanted);
+}
+
+function entries<Entry>(list: readonly (Entry | undefined)[] | undefined): [number, Entry][] {
+  return (list ?? []).flatMap((entry, index) =>
+    entry === undefined ? [] : [[index, entry] as [number, Entry]],
+  );
+}
+
+function issue(path: PropertyKey[], message: string): Issue {
+  return { path, message };
+}
