@@ -1,0 +1,35 @@
+# shellcheck shell=bash
+# What every step begins with: `. "$RECOVERY_HOST/step.sh"`.
+set -euo pipefail
+shopt -s nullglob
+. "$RECOVERY_HOST/paths.sh"
+
+# input NAME: an input as text; a missing one is an error.
+input() { jq -er --arg name "$1" '.inputs | if has($name) then .[$name] else error("no input \($name)") end | if . == null then "" else . end' "$RECOVERY_WORK/request.json"; }
+
+# inputs FILTER: what a jq filter makes of the inputs, a line each.
+inputs() { jq -r ".inputs | $1" "$RECOVERY_WORK/request.json"; }
+
+# fact NAME JSON: something that the step found out, for the ledger and the record.
+fact() { jq -nc --arg name "$1" --argjson value "$2" '{($name): $value}' >>"$RECOVERY_WORK/facts.jsonl"; }
+
+# text STRING: the string as JSON.
+text() { jq -nc --arg text "$1" '$text'; }
+
+# fail WHAT WHY NEXT: ends the step with an error that the operator can act on.
+fail() {
+  jq -nc --arg what "$1" --arg why "$2" --arg next "$3" '{$what, $why, $next}' >"$RECOVERY_WORK/error.json"
+  printf '%s\n' "$@" >&2
+  exit 1
+}
+
+# set_aside PATH: moves what stands at PATH to the folder of things replaced; nothing of the operator's is deleted.
+set_aside() {
+  local path=$1 aside
+  [[ -e $path || -L $path ]] || return 0
+  mkdir -p "$replaced"
+  aside=$(mktemp -d "$replaced/$(date -u +%Y%m%dT%H%M%SZ).XXXXXX")
+  mkdir -p "$aside$(dirname "$path")"
+  mv -- "$path" "$aside$path"
+  echo "set aside: $path is now $aside$path"
+}
