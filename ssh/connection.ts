@@ -31,11 +31,11 @@ export interface ConnectOptions {
 export interface RunOptions {
   /** Bytes for the command's standard input, which ends after them; without, it is empty. */
   stdin?: string | Buffer | Readable;
-  /** Limit for the command; it is sent SIGTERM and the run fails. */
+  /** Limit for the command; then the run fails and the command is sent SIGTERM (which sshd keeps from root's). */
   timeoutSeconds: number;
   /** Called with each piece of output as it arrives. */
   onOutput?: (chunk: Buffer, stream: "stdout" | "stderr") => void;
-  /** Ends the run; the command is sent SIGTERM. */
+  /** Ends the run as the time limit does. */
   signal?: AbortSignal;
 }
 
@@ -357,6 +357,59 @@ export class SshConnection {
     }
   }
 
+  /**
+   * Starts a command that stays for as long as this connection does, hands it one input, and returns its first line of
+   * output. The command gets an empty line every 15 s: one that hears nothing for longer may take its owner for dead.
+   * Throws OperatorError when it ends first: its code is the error's when that is 4 (refused), else 1; stderr tells why.
+   */
+  async hold(command: string, input: string, timeoutSeconds: number): Promise<string> {
+    const host = this.#host;
+    const shown = firstLine(command);
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        reject(failure.ranTooLong(host, shown, timeoutSeconds));
+      }, timeoutSeconds * 1000);
+      void this.closed.then(() => {
+        clearTimeout(timer);
+        reject(failure.connectionLost(host, `while '${shown}' ran`, this.#ended ?? "It was closed here."));
+      });
+      this.#client.exec(command, (error, channel) => {
+        if (error !== undefined) return; // `closed` tells
+        let stdout = "";
+        let stderr = "";
+        const heartbeat = setInterval(() => channel.write("\n"), 15_000).unref();
+        channel.on("data", (chunk: Buffer) => {
+          stdout += chunk.toString();
+          if (!stdout.includes("\n")) return;
+          clearTimeout(timer);
+          resolve(stdout.slice(0, stdout.indexOf("\n")));
+        });
+        channel.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()));
+        channel.on("error", () => undefined);
+        channel.on("exit", (code: number | null) => {
+          clearTimeout(timer);
+          const [
+            what = `'${shown}' ended on ${host}.`,
+            why = `Exit code ${code ?? "unknown"}.`,
+            next = "Run again.",
+          ] = stderr.trim().split("\n").filter(Boolean);
+          reject(
+            new OperatorError(
+              code === exitCodes.refused ? exitCodes.refused : exitCodes.failed,
+              what,
+              why,
+              next,
+            ),
+          );
+        });
+        channel.on("close", () => {
+          clearInterval(heartbeat);
+        });
+        channel.write(input);
+      });
+    });
+  }
+
   /** Lets the host's 127.0.0.1:`remotePort`, a port of the host's choice, reach a port here. */
   async reverseForward(localHost: string, localPort: number): Promise<ReverseForward> {
     const locals = new Set<net.Socket>();
@@ -498,8 +551,9 @@ export class SshConnection {
 }
 
 /**
- * Without a terminal sshd sends no SIGHUP when a channel closes: the command would go on unseen. ssh2's `signal()` does
- * nothing once standard input has ended, though that is where most commands are (RFC 4254, sections 5.3 and 6.9).
+ * Without a terminal sshd sends no SIGHUP when a channel closes, so we ask for SIGTERM; OpenSSH 9.2 (Debian 12) grants
+ * it to every user but root, whose command then ends when it next prints. ssh2's `signal()` does nothing once standard
+ * input has ended, which is where most commands are; the protocol has no such limit (RFC 4254, sections 5.3 and 6.9).
  */
 function terminate(channel: ClientChannel): void {
   const { outgoing, _client } = channel as unknown as {

@@ -123,7 +123,7 @@ export function ranTooLong(host: string, command: string, timeoutSeconds: number
   return new OperatorError(
     exitCodes.failed,
     `'${command}' on ${host} took too long.`,
-    `It had not ended after ${timeoutSeconds} s and was told to end (SIGTERM).`,
+    `It had not ended after ${timeoutSeconds} s; it may still run there.`,
     "Look at the host: is it overloaded, or does the command wait for something?",
   );
 }
@@ -132,7 +132,7 @@ export function tooMuchOutput(host: string, command: string, limitBytes: number)
   return new OperatorError(
     exitCodes.failed,
     `'${command}' on ${host} printed too much.`,
-    `Its output exceeds ${limitBytes / 1024 ** 2} MiB and was told to end (SIGTERM).`,
+    `Its output exceeds ${limitBytes / 1024 ** 2} MiB; it was cut off.`,
     "Have it write to a file on the host.",
   );
 }

@@ -1,0 +1,138 @@
+import type { Check, Site } from "../site/schema.ts";
+import { hostPath } from "./host-path.ts";
+import type { Facts } from "./step.ts";
+
+/** How host/check is asked: before there is a certificate any transport will do; at the end the chain must hold. */
+export type Transport = "any" | "verified";
+
+export interface CheckOptions {
+  transport: Transport;
+  /** The host was restored by this run: compare it with the restore point as well. */
+  restored: boolean;
+  /** The host is a drill's: nothing may be reached from inside, and the authority is the drill's own. */
+  isolated: boolean;
+  /** What a check that writes puts into what it writes. */
+  mark: string;
+}
+
+/** One line of a check's outcome, as host/check prints it. */
+export interface CheckResult {
+  title: string;
+  ok: boolean;
+  expected: string;
+  seen: string;
+}
+
+/** Where a drill's host keeps the root certificate of its own authority. */
+const drillAuthority = "/var/lib/recovery/acme-root.pem";
+
+/** The request that host/check reads: what is always true of a recovered site, then what site.yaml asks, then what writes. */
+export function checkRequest(site: Site, options: CheckOptions): Facts {
+  const { owner, group, dataDirectories, dataFiles, configuration } = site.permissions;
+  const ownedBy = `${owner}:${group}`;
+  const mode = (path: string, expected: string): Facts => ({
+    kind: "mode",
+    title: `${path}: owner and mode`,
+    path: hostPath(site, path),
+    owner: ownedBy,
+    mode: expected,
+  });
+  const always: Facts[] = [
+    ...servingUnits(site).map((unit) => ({ kind: "unit", title: `${unit}: running, enabled at boot`, unit })),
+    ...site.databases.flatMap((database) => {
+      const path = hostPath(site, database.path);
+      return [
+        { kind: "integrity", title: `database ${database.name}: integrity`, path },
+        { kind: "foreign-keys", title: `database ${database.name}: references`, path },
+        ...(options.restored
+          ? [
+              {
+                kind: "restored-rows",
+                title: `database ${database.name}: rows`,
+                database: database.name,
+                path,
+              },
+            ]
+          : []),
+      ];
+    }),
+    ...(options.restored && site.uploads.length > 0
+      ? [{ kind: "restored-files", title: "uploads: hashes" }]
+      : []),
+    mode(site.application.path, site.permissions.directories),
+    ...site.configuration.files.map((file) => mode(file, configuration)),
+    ...site.databases.map((database) => mode(database.path, dataFiles)),
+    ...[...site.data, ...site.uploads].map((folder) => mode(folder.path, dataDirectories)),
+    {
+      kind: "tree",
+      title: "application: owner, nothing writable by all",
+      path: site.application.path,
+      owner,
+    },
+    ...site.logs.map((log) => ({ kind: "log", title: `${log.path}: writable`, path: log.path })),
+    ...(site.metrics
+      ? [{ kind: "metrics", title: `${site.metrics.path}: metrics`, path: site.metrics.path }]
+      : []),
+  ];
+  const [reading, writing] = partition(site.checks, (check) => !writes(check));
+  const last: Facts[] = [
+    { kind: "no-errors", title: "logs: no fatal error" },
+    ...(options.transport === "verified"
+      ? [site.domain, ...site.aliases].map((name) => ({
+          kind: "certificate",
+          title: `${name}: certificate`,
+          domain: name,
+        }))
+      : []),
+    ...(options.isolated ? [{ kind: "isolated", title: "isolation" }] : []),
+  ];
+  return {
+    domain: site.domain,
+    mark: options.mark,
+    environmentFile: hostPath(site, site.configuration.environmentFile),
+    owner,
+    authorityFile: options.isolated ? drillAuthority : "",
+    transport: options.transport,
+    checks: [...always, ...[...reading, ...writing].map((check) => siteCheck(site, check)), ...last],
+  };
+}
+
+/** The units that make the site serve, in the order in which they start: workers last. */
+export function servingUnits(site: Site): string[] {
+  return [
+    `php${site.php.version}-fpm.service`,
+    "nginx.service",
+    ...site.workers.map((worker) => worker.unit),
+  ];
+}
+
+function writes(check: Check): boolean {
+  return check.kind === "upload" || (check.kind === "http" && check.method === "POST");
+}
+
+function siteCheck(site: Site, check: Check): Facts {
+  switch (check.kind) {
+    case "http":
+      return { ...defined(check), title: check.title ?? `${check.method} ${check.path}` };
+    case "upload":
+      return { ...defined(check), title: check.title ?? `${check.path}: upload and read back` };
+    case "rows": {
+      const database = site.databases.find(({ name }) => name === check.database);
+      if (!database) throw new Error(`the check of ${check.table} names no database of the site`);
+      return {
+        ...defined(check),
+        title: check.title ?? `${check.table}: at least ${check.minimum} rows`,
+        path: hostPath(site, database.path),
+      };
+    }
+  }
+}
+
+/** Without the fields that are undefined: what remains is JSON. */
+function defined(check: Check): Facts {
+  return JSON.parse(JSON.stringify(check)) as Facts;
+}
+
+function partition<T>(all: readonly T[], first: (one: T) => boolean): [T[], T[]] {
+  return [all.filter(first), all.filter((one) => !first(one))];
+}

@@ -1,0 +1,329 @@
+import type { Site } from "../site/schema.ts";
+import { checkRequest, servingUnits } from "./checks.ts";
+import { hostPath } from "./host-path.ts";
+import { packagesOf } from "./packages.ts";
+import type { Step } from "./step.ts";
+
+/** A file that a step takes from the store, by the name under which the store serves it. */
+export interface StoredFile {
+  name: string;
+  bytes: number;
+  /** Lower-case hexadecimal. */
+  sha256: string;
+}
+
+/** All that the plan of a complete failure is made of. No address, clock or secret is among it. */
+export interface CompleteFailureRequest {
+  site: Site;
+  point: { id: string; manifestSha256: string; archive: StoredFile; unpackedBytes: number };
+  application: { commit: string; bundle?: StoredFile };
+  /** "SHA256:…" of the host's key: a reinstalled host is another host. */
+  hostKeyFingerprint: string;
+  /** Raised to restore the same point over the same host once more. */
+  attempt: number;
+  /** A drill: egress is closed and proven closed before anything is unpacked, and the certificate authority is the host's own. */
+  isolated: boolean;
+}
+
+const minutes = (count: number) => count * 60;
+
+/**
+ * Scenario 1 of the runbook: a lost site comes back on a blank host.
+ *
+ * Budgets are the upper bounds of the runbook's ranges; where several steps share one of its numbers, they share its time.
+ */
+export function planCompleteFailure(request: CompleteFailureRequest): Step[] {
+  const { site, point, application, isolated } = request;
+  const { path } = site.application;
+  const { owner, group } = site.permissions;
+  const packages = packagesOf(site, { isolated });
+  const databases = site.databases.map((database) => ({
+    name: database.name,
+    member: database.member,
+    path: hostPath(site, database.path),
+  }));
+  // Data first: uploads and databases may lie inside it, and are placed into it.
+  const folders = [
+    ...site.data.map((folder) => ({
+      path: hostPath(site, folder.path),
+      member: folder.member,
+      kind: "data",
+    })),
+    ...site.uploads.map((folder) => ({
+      path: hostPath(site, folder.path),
+      member: folder.member,
+      kind: "uploads",
+    })),
+  ];
+  const configuration = site.configuration.files.map((file) => ({
+    member: file,
+    path: hostPath(site, file),
+    mode: site.permissions.configuration,
+  }));
+  const fromBackup = site.nginx.from === "backup";
+  const nginxMember = `config/${site.nginx.site}`;
+  const members = [
+    ...databases.map(({ member }) => member),
+    ...folders.map(({ member }) => member),
+    ...configuration.map(({ member }) => `config/${member}`),
+    ...(fromBackup ? [nginxMember] : []),
+  ];
+
+  const steps: (Omit<Step, "secrets" | "triggers" | "timeoutSeconds" | "script"> & Partial<Step>)[] = [
+    {
+      id: "provision",
+      title: "Server fit and free for the site",
+      runbook: "1.2",
+      inputs: {
+        release: site.server.release,
+        cores: site.server.cores,
+        memoryBytes: site.server.memory,
+        // The archive, what it holds, and that once more unpacked in its place.
+        diskBytes: site.server.disk + point.archive.bytes + 2 * point.unpackedBytes,
+        path,
+      },
+      triggers: [`host-key ${request.hostKeyFingerprint}`, `attempt ${request.attempt}`],
+      after: [],
+      budgetSeconds: minutes(30),
+    },
+    {
+      id: "download-packages",
+      title: "System up to date, packages downloaded",
+      runbook: "1.3",
+      inputs: { ...packages },
+      after: ["provision"],
+      budgetSeconds: minutes(5),
+      timeoutSeconds: minutes(30),
+    },
+    {
+      id: "install-serving-packages",
+      script: "install-packages",
+      title: "Packages that the site serves with",
+      runbook: "1.3",
+      inputs: { packages: packages.serving },
+      after: ["download-packages"],
+      budgetSeconds: minutes(6),
+    },
+    {
+      id: "fetch",
+      title: "Backup fetched and hashed",
+      runbook: "1.5",
+      inputs: { files: [{ ...point.archive }] },
+      secrets: ["rclone.conf"],
+      triggers: [`point ${point.id}`, `manifest ${point.manifestSha256}`],
+      after: ["provision"],
+      budgetSeconds: minutes(10),
+      timeoutSeconds: minutes(120),
+    },
+    ...(application.bundle
+      ? [
+          {
+            id: "fetch-application",
+            script: "fetch",
+            title: "Application's bundle fetched",
+            runbook: "1.4",
+            inputs: { files: [{ ...application.bundle }] },
+            secrets: ["rclone.conf"],
+            after: ["provision"],
+            budgetSeconds: minutes(2),
+            timeoutSeconds: minutes(30),
+          },
+        ]
+      : []),
+    {
+      id: "application",
+      title: "Application at its revision, built",
+      runbook: "1.4",
+      inputs: {
+        sourceKind: application.bundle ? "bundle" : "git",
+        source: application.bundle ? application.bundle.sha256 : (site.application.git ?? ""),
+        revision: application.commit,
+        path,
+        owner,
+        group,
+        build: site.application.build,
+      },
+      after: ["install-serving-packages", ...(application.bundle ? ["fetch-application"] : [])],
+      budgetSeconds: minutes(application.bundle ? 3 : 5),
+      timeoutSeconds: minutes(30),
+    },
+    ...(isolated
+      ? [
+          {
+            id: "close-egress",
+            title: "Egress closed, and proven closed",
+            runbook: "drill",
+            inputs: {},
+            after: ["application", "fetch"],
+            budgetSeconds: minutes(1),
+          },
+        ]
+      : []),
+    {
+      id: "unpack",
+      title: "Archive unpacked, all members there",
+      runbook: "1.6",
+      inputs: { sha256: point.archive.sha256, manifestSha256: point.manifestSha256, members },
+      after: isolated ? ["close-egress"] : ["fetch", "install-serving-packages"],
+      budgetSeconds: minutes(10),
+      timeoutSeconds: minutes(120),
+    },
+    {
+      id: "stage-databases",
+      title: "Databases whole and not empty",
+      runbook: "1.6",
+      inputs: { databases: databases.map(({ name, member }) => ({ name, member })) },
+      after: ["unpack"],
+      budgetSeconds: minutes(15),
+      timeoutSeconds: minutes(120),
+    },
+    {
+      id: "stage-files",
+      title: "Uploads and data unpacked and hashed",
+      runbook: "1.6",
+      inputs: { folders, databasePaths: databases.map((database) => database.path) },
+      after: ["unpack"],
+      budgetSeconds: minutes(15),
+      timeoutSeconds: minutes(120),
+    },
+    {
+      id: "restore",
+      title: "Everything put in place",
+      runbook: "1.6",
+      inputs: {
+        folders: folders.map((folder) => ({ path: folder.path, kind: folder.kind })),
+        databases: databases.map((database) => ({ name: database.name, path: database.path })),
+        configuration,
+        environmentFile: hostPath(site, site.configuration.environmentFile),
+        owner,
+        group,
+      },
+      after: ["stage-databases", "stage-files", "application"],
+      budgetSeconds: minutes(15),
+      timeoutSeconds: minutes(60),
+    },
+    {
+      id: "configuration",
+      title: "Configuration complete, loads, reaches the database",
+      runbook: "1.7",
+      inputs: {
+        path,
+        owner,
+        environmentFile: hostPath(site, site.configuration.environmentFile),
+        requiredVariables: site.configuration.requiredVariables,
+        load: site.configuration.load ?? "",
+        databases: databases.map((database) => ({ name: database.name, path: database.path })),
+      },
+      after: ["restore"],
+      budgetSeconds: minutes(10),
+    },
+    {
+      id: "web-server",
+      title: "nginx configured and tested",
+      runbook: "1.8",
+      inputs: {
+        name: site.name,
+        domain: site.domain,
+        source: fromBackup
+          ? `/var/lib/recovery/staging/content/${nginxMember}`
+          : hostPath(site, site.nginx.site),
+        webroot: site.tls.webroot,
+      },
+      after: ["restore"],
+      budgetSeconds: minutes(10),
+    },
+    {
+      id: "permissions",
+      title: "Owners and modes",
+      runbook: "1.9",
+      inputs: {
+        path,
+        owner,
+        group,
+        directories: site.permissions.directories,
+        files: site.permissions.files,
+        dataDirectories: site.permissions.dataDirectories,
+        dataFiles: site.permissions.dataFiles,
+        dataFolders: folders.map((folder) => folder.path),
+        databases: databases.map((database) => database.path),
+        configuration: configuration.map((file) => ({ path: file.path, mode: file.mode })),
+        logs: site.logs.map((log) => log.path),
+      },
+      after: ["configuration", "web-server"],
+      budgetSeconds: minutes(5),
+      timeoutSeconds: minutes(30),
+    },
+    {
+      id: "services",
+      title: "PHP-FPM, nginx, workers started",
+      runbook: "1.10",
+      inputs: {
+        units: servingUnits(site),
+        workers: site.workers.map((worker) => ({ unit: worker.unit, file: hostPath(site, worker.file) })),
+      },
+      after: ["permissions"],
+      budgetSeconds: minutes(5),
+    },
+    {
+      id: "health",
+      title: "The site's checks, from the host",
+      runbook: "1.11",
+      inputs: checkRequest(site, {
+        transport: "any",
+        restored: true,
+        isolated,
+        mark: `recovery-check-${point.manifestSha256.slice(0, 8)}-${request.attempt}`,
+      }),
+      secrets: checkSecrets(site),
+      after: ["services"],
+      budgetSeconds: minutes(10),
+    },
+    {
+      id: "install-remaining-packages",
+      script: "install-packages",
+      title: "Certificate tool and guards",
+      runbook: "1.3",
+      inputs: { packages: packages.remaining },
+      after: ["health"],
+      budgetSeconds: minutes(4),
+    },
+    {
+      id: "tls",
+      title: "Certificate for the domain",
+      runbook: "1.12",
+      inputs: {
+        name: site.name,
+        domain: site.domain,
+        aliases: site.aliases,
+        email: site.tls.email,
+        webroot: site.tls.webroot,
+        authority: isolated ? "pebble" : "default",
+      },
+      after: ["install-remaining-packages"],
+      budgetSeconds: minutes(15),
+    },
+    {
+      id: "finish",
+      title: "Left as a server should be",
+      runbook: "1.13",
+      inputs: { units: isolated ? [] : ["certbot.timer", "fail2ban.service"] },
+      after: ["tls"],
+      budgetSeconds: minutes(1),
+    },
+  ];
+  return steps.map((step): Step => ({
+    script: step.id,
+    secrets: [],
+    triggers: [],
+    timeoutSeconds: Math.max(2 * step.budgetSeconds, minutes(5)),
+    ...step,
+  }));
+}
+
+/** Names of the secrets that the site's checks send. */
+export function checkSecrets(site: Site): string[] {
+  const names = site.checks.flatMap((check) =>
+    check.kind !== "rows" && check.bearer?.secret !== undefined ? [check.bearer.secret] : [],
+  );
+  return [...new Set(names)].sort();
+}

@@ -1,0 +1,32 @@
+import type { Site } from "../site/schema.ts";
+
+/** Debian packages of a site, by when they are needed. Both lists are sorted and share nothing. */
+export interface Packages {
+  /** Without these the site does not serve. */
+  serving: string[];
+  /** Certificates and guards: installed once it serves. */
+  remaining: string[];
+}
+
+export function packagesOf(site: Site, options: { isolated: boolean }): Packages {
+  const php = `php${site.php.version}`;
+  const serving = new Set([
+    "ca-certificates",
+    "curl",
+    "git",
+    "nginx",
+    "openssl",
+    `${php}-cli`,
+    `${php}-fpm`,
+    ...site.php.extensions.map((extension) => `${php}-${extension}`),
+    ...(site.databases.length > 0 ? ["sqlite3", `${php}-sqlite3`] : []),
+    ...(options.isolated ? ["nftables"] : []),
+    ...site.packages,
+  ]);
+  const remaining = ["certbot", "fail2ban", "python3-certbot-nginx", "python3-systemd", "ufw"];
+  if (options.isolated) remaining.push("pebble");
+  return {
+    serving: [...serving].sort(),
+    remaining: remaining.filter((name) => !serving.has(name)).sort(),
+  };
+}

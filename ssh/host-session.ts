@@ -1,0 +1,172 @@
+import { createHash } from "node:crypto";
+import { readdir, readFile, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { buffer } from "node:stream/consumers";
+import { pack } from "tar-stream";
+import { exitCodes, OperatorError } from "../site/operator-error.ts";
+import { connect, type SshConnection, type SshTarget } from "./connection.ts";
+import { startRelay, type Relay, type RelayedFile } from "./relay.ts";
+
+/** Who has the host; what a second operator is told. */
+export interface RunIdentity {
+  id: string;
+  who: string;
+  why: string;
+}
+
+export interface HostSessionOptions {
+  target: SshTarget;
+  run: RunIdentity;
+  /** Read when the host is opened, not before; by name. */
+  secrets: () => Promise<Record<string, string>>;
+  /** Files of this computer that steps fetch through the relay. */
+  relayedFiles: RelayedFile[];
+  say: (line: string) => void;
+}
+
+const installed = "/usr/local/lib/recovery";
+const hostFolder = fileURLToPath(new URL("../host", import.meta.url));
+/** A blank host asks its mirror for jq and rclone, and may first have to wait until it is set up. */
+const openLimitSeconds = 420;
+
+/**
+ * The session that opens a host for one run: it checks the pinned host key, delivers host/, takes the host's lock and places
+ * the secrets where no disk keeps them. It stays, as the sign that the run's owner lives, until it is closed or the process
+ * ends; it does not keep the process from ending. Everything in it is bounded.
+ */
+export class HostSession {
+  readonly #options: HostSessionOptions;
+  #opened: Promise<SshConnection> | undefined;
+  #relay: Promise<{ relay: Relay; close: () => Promise<void> }> | undefined;
+  #relayUsers = 0;
+
+  constructor(options: HostSessionOptions) {
+    this.#options = options;
+  }
+
+  /** Opens the host once, however many steps ask. Throws OperatorError; code 4 when another run has the host. */
+  async open(): Promise<SshConnection> {
+    this.#opened ??= this.#dial();
+    return this.#opened;
+  }
+
+  /** Makes the relayed files reachable on the host, for as long as one user has not closed it again. */
+  async openRelay(): Promise<void> {
+    this.#relayUsers += 1;
+    this.#relay ??= this.#startRelay();
+    await this.#relay;
+  }
+
+  /** Once nobody uses it any more the relay ends: before restored code runs there is no way from it to this computer. */
+  async closeRelay(): Promise<void> {
+    this.#relayUsers -= 1;
+    if (this.#relayUsers > 0 || !this.#relay) return;
+    const { close } = await this.#relay;
+    this.#relay = undefined;
+    await close();
+  }
+
+  async close(): Promise<void> {
+    if (this.#relay) await (await this.#relay).close();
+    if (this.#opened) await (await this.#opened).close();
+  }
+
+  async #dial(): Promise<SshConnection> {
+    const { target, run, say } = this.#options;
+    const connection = await connect(target);
+    try {
+      const { digest, tar } = await releaseOfHostFolder();
+      const delivered = await connection.run(deliverAndSeed(digest), {
+        stdin: tar,
+        timeoutSeconds: openLimitSeconds,
+      });
+      if (delivered.exitCode !== 0) {
+        throw new OperatorError(
+          exitCodes.failed,
+          `the host ${target.address} could not be made ready`,
+          lastLine(delivered.stderr) || `the delivery ended with ${delivered.exitCode}`,
+          "check that the host runs Debian, has free disk, and reaches its package mirror; then run again",
+        );
+      }
+      if (delivered.stdout.trim() !== "") say(`${target.address}: ${delivered.stdout.trim()}`);
+      const secrets = await this.#options.secrets();
+      await connection.hold(
+        `${installed}/${digest}/open`,
+        `${JSON.stringify({ run, secrets, hold: true })}\n`,
+        30,
+      );
+      connection.unref();
+      return connection;
+    } catch (error) {
+      await connection.close();
+      throw error;
+    }
+  }
+
+  async #startRelay(): Promise<{ relay: Relay; close: () => Promise<void> }> {
+    const connection = await this.open();
+    const relay = await startRelay(this.#options.relayedFiles);
+    const forward = await connection.reverseForward("127.0.0.1", relay.port);
+    const port = String(forward.remotePort);
+    const secrets = {
+      // rclone's own form of a remote; the host reads it from a file that only root can.
+      "rclone.conf": `[store]\ntype = http\nurl = http://${relay.user}:${relay.password}@127.0.0.1:${port}/\n`,
+      "relay-password": relay.password,
+      "relay-port": port,
+    };
+    const placed = await connection.run(`${installed}/current/open`, {
+      stdin: `${JSON.stringify({ run: this.#options.run, secrets, hold: false })}\n`,
+      timeoutSeconds: 30,
+    });
+    if (placed.exitCode !== 0)
+      throw new Error(`the relay's address could not be placed: ${lastLine(placed.stderr)}`);
+    return {
+      relay,
+      close: async () => {
+        await forward.close();
+        await relay.close();
+      },
+    };
+  }
+}
+
+/** host/ as a tar, and the digest that names this release of it: same files and modes, same digest. */
+async function releaseOfHostFolder(): Promise<{ digest: string; tar: Buffer }> {
+  const hash = createHash("sha256");
+  const tar = pack();
+  const entries = await readdir(hostFolder, { recursive: true, withFileTypes: true });
+  const names = entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name).slice(hostFolder.length + 1))
+    .sort();
+  for (const name of names) {
+    const path = join(hostFolder, name);
+    const content = await readFile(path);
+    const mode = ((await stat(path)).mode & 0o100) === 0 ? 0o644 : 0o755;
+    hash.update(`${name}\0${mode}\0${content.length}\0`).update(content);
+    tar.entry({ name, mode, mtime: new Date(0) }, content);
+  }
+  tar.finalize();
+  return { digest: hash.digest("hex").slice(0, 16), tar: await buffer(tar) };
+}
+
+/** A running script is never overwritten: each release has a folder of its own, and a link is switched. */
+function deliverAndSeed(digest: string): string {
+  return [
+    "set -e",
+    "umask 022",
+    `mkdir -p ${installed}`,
+    `cd ${installed}`,
+    `if [ -x ${digest}/open ]; then cat >/dev/null; else t=$(mktemp -d .new.XXXXXX); tar -x -C "$t" --no-same-owner; chmod 755 "$t"; mv -T "$t" ${digest}; fi`,
+    `ln -sfn ${digest} .current`,
+    "mv -T .current current",
+    "ln -sfn current/run-step .run-step",
+    "mv -T .run-step run-step",
+    `exec ${digest}/seed`,
+  ].join("; ");
+}
+
+function lastLine(text: string): string {
+  return text.trim().split("\n").at(-1) ?? "";
+}
