@@ -32,7 +32,7 @@ export function parseHostKey(hostKey: string): HostKey {
   const isBase64 = base64 !== "" && blob.toString("base64") === base64;
   // The blob repeats the type behind its length (RFC 4253, section 6.6).
   const inside = blob.length >= 4 ? blob.subarray(4, 4 + blob.readUInt32BE(0)).toString("latin1") : undefined;
-  if (!isBase64 || inside !== type || !(type in algorithmsByType))
+  if (!isBase64 || inside !== type || !Object.hasOwn(algorithmsByType, type))
     throw new OperatorError(
       exitCodes.usage,
       `This is no host key: "${hostKey.slice(0, 60)}".`,
