@@ -1,0 +1,97 @@
+import { formatBytes } from "./format-bytes.ts";
+import { isGood, type Pin, type RestorePoint } from "./restore-point.ts";
+import { exitCodes, OperatorError } from "../site/operator-error.ts";
+
+export interface PointWish {
+  /** An id, a file name or an alias of it. */
+  id?: string | undefined;
+  /** Only data of before this moment. */
+  before?: Date | undefined;
+}
+
+/**
+ * The point that a whole site is restored from: the one that is asked for, or else the newest good one of kind `full`.
+ * Points of the same time go by how much is known of them, then by their order.
+ *
+ * @throws OperatorError (exit code 4) that lists the candidates and why each is not chosen.
+ */
+export function choosePoint(points: readonly RestorePoint[], { id, before }: PointWish = {}): RestorePoint {
+  const named =
+    id === undefined
+      ? points
+      : points.filter(
+          (point) =>
+            point.id === id ||
+            point.file === id ||
+            point.aliases.includes(id) ||
+            point.aliases.includes(`${id}.tar.gz`),
+        );
+  const rank = { proven: 0, readable: 1, complete: 2, partial: 3, damaged: 4, foreign: 5 };
+  const [best] = named
+    .filter((point) => objection(point, before) === null)
+    .sort(
+      (one, other) =>
+        Date.parse(other.timeOfData ?? "") - Date.parse(one.timeOfData ?? "") ||
+        rank[one.state] - rank[other.state],
+    );
+  if (best !== undefined) return best;
+  throw new OperatorError(
+    exitCodes.refused,
+    id === undefined
+      ? `no restore point can be used${before === undefined ? "" : ` with data of before ${before.toISOString()}`}`
+      : named.length === 0
+        ? `there is no restore point ${id}`
+        : `the restore point ${id} cannot be used`,
+    candidates(named.length === 0 ? points : named, before),
+    named.length === 0 || id !== undefined
+      ? "name another with --point ID; npx recovery points list shows them all"
+      : before === undefined
+        ? "bring a good backup into the store; npx recovery points list shows what is there"
+        : "give a later time with --before, or leave it out",
+  );
+}
+
+/**
+ * The point that was pinned, if its bytes are still the same.
+ *
+ * @throws OperatorError (exit code 4) when it is gone, has changed, or is no longer good.
+ */
+export function pinnedPoint(points: readonly RestorePoint[], pin: Pin): RestorePoint {
+  const same = points.find(
+    ({ sha256, manifestSha256 }) => sha256 === pin.archiveSha256 && manifestSha256 === pin.manifestSha256,
+  );
+  if (same !== undefined && isGood(same)) return same;
+  const named = points.find(({ id }) => id === pin.id);
+  throw new OperatorError(
+    exitCodes.refused,
+    `the pinned restore point ${pin.id} cannot be used`,
+    same !== undefined
+      ? describe(same, undefined)
+      : named === undefined
+        ? "no store holds it any more"
+        : `its bytes are others than when it was pinned (sha256 ${pin.archiveSha256.slice(0, 12)}…, now ${named.sha256?.slice(0, 12) ?? "unread"}…)`,
+    "bring the pinned archive back, or pin another: npx recovery points list",
+  );
+}
+
+/** Why a point is not chosen for a whole site, or null. */
+function objection(point: RestorePoint, before: Date | undefined): string | null {
+  if (!isGood(point)) return `${point.state}: ${point.reason ?? "no reason known"}`;
+  if (point.kind !== "full") return "holds a database alone";
+  if (point.timeOfData === null) return "nothing says which time its data is of";
+  if (before !== undefined && Date.parse(point.timeOfData) >= before.getTime()) return "too new";
+  return null;
+}
+
+function candidates(points: readonly RestorePoint[], before: Date | undefined): string {
+  const most = 20;
+  if (points.length === 0) return "the store is empty";
+  const lines = points.slice(0, most).map((point) => describe(point, before));
+  if (points.length > most) lines.push(`and ${points.length - most} more`);
+  return lines.join("\n");
+}
+
+function describe(point: RestorePoint, before: Date | undefined): string {
+  const facts = `${point.id} (${point.timeOfData ?? "no time"}, ${formatBytes(point.storedBytes)})`;
+  return `${facts}: ${objection(point, before) ?? "good"}`;
+}

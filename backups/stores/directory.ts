@@ -1,0 +1,108 @@
+import { constants, type BigIntStats } from "node:fs";
+import { open, readdir, realpath, stat } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { exitCodes, OperatorError } from "../../site/operator-error.ts";
+import type { Store } from "../../site/schema.ts";
+
+/** A file of a store, as listed. */
+export interface StoredFile {
+  name: string;
+  /** Absolute, with links resolved: what is read and sent. */
+  path: string;
+  bytes: number;
+  modifiedAt: Date;
+  /** Differs when the file's bytes may differ: device, inode, size, time of change. */
+  identity: string;
+}
+
+/** Something in a store that cannot be read as a file. */
+export interface StoredOddity {
+  name: string;
+  modifiedAt: Date;
+  reason: string;
+}
+
+/** The folder of a store of kind `directory`, absolute. `siteDirectory` is that of site.yaml. */
+export function directoryOf(store: Store, siteDirectory: string): string {
+  return resolve(siteDirectory, store.path);
+}
+
+/**
+ * What lies in the store's folder, by name. Folders below it are not looked into.
+ *
+ * @throws OperatorError (exit code 3) when there is no such folder or it cannot be read.
+ */
+export async function listDirectory(
+  store: Store,
+  siteDirectory: string,
+): Promise<(StoredFile | StoredOddity)[]> {
+  const directory = directoryOf(store, siteDirectory);
+  const names = await readdir(directory).catch((error: unknown) => {
+    throw new OperatorError(
+      exitCodes.missingHere,
+      `the store ${store.name} cannot be read`,
+      messageOf(error),
+      "mount or create the folder, or correct the store's path in site.yaml",
+      { cause: error },
+    );
+  });
+  return Promise.all(names.sort().map((name) => look(directory, name)));
+}
+
+async function look(directory: string, name: string): Promise<StoredFile | StoredOddity> {
+  try {
+    const path = await realpath(join(directory, name));
+    const stats = await stat(path, { bigint: true });
+    const modifiedAt = new Date(Number(stats.mtimeMs));
+    if (stats.isFile())
+      return { name, path, bytes: Number(stats.size), modifiedAt, identity: identityOf(stats) };
+    return { name, modifiedAt, reason: stats.isDirectory() ? "a folder" : "neither a file nor a folder" };
+  } catch (error) {
+    const isMissing = error instanceof Error && "code" in error && error.code === "ENOENT";
+    return { name, modifiedAt: new Date(0), reason: isMissing ? "a link to nothing" : messageOf(error) };
+  }
+}
+
+/**
+ * Reads a listed file: `visit` gets its bytes, as many as were listed. The result is undefined when the file was
+ * changed or replaced meanwhile: what was read is then worth nothing.
+ */
+export async function readStored<Result>(
+  file: StoredFile,
+  visit: (bytes: AsyncIterable<Buffer>) => Promise<Result>,
+): Promise<Result | undefined> {
+  // Not blocking: a pipe may have taken the file's name.
+  const handle = await open(file.path, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    const isAsListed = async (stats: Promise<BigIntStats>) => identityOf(await stats) === file.identity;
+    if (!(await isAsListed(handle.stat({ bigint: true })))) return undefined;
+    const result = await visit(chunks(handle, file.bytes));
+    const same =
+      (await isAsListed(handle.stat({ bigint: true }))) &&
+      (await isAsListed(stat(file.path, { bigint: true })));
+    return same ? result : undefined;
+  } finally {
+    await handle.close();
+  }
+}
+
+async function* chunks(handle: Awaited<ReturnType<typeof open>>, bytes: number): AsyncGenerator<Buffer> {
+  const chunkBytes = 256 * 1024;
+  let position = 0;
+  while (position < bytes) {
+    const buffer = Buffer.allocUnsafe(Math.min(chunkBytes, bytes - position));
+    const { bytesRead } = await handle.read(buffer, 0, buffer.length, position);
+    if (bytesRead === 0) return;
+    position += bytesRead;
+    yield buffer.subarray(0, bytesRead);
+  }
+}
+
+function identityOf(stats: BigIntStats): string {
+  // The time of change of the inode too: `touch -d` and `cp -p` set the other at will.
+  return [stats.dev, stats.ino, stats.size, stats.mtimeNs, stats.ctimeNs].join("-");
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
