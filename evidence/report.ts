@@ -1,0 +1,86 @@
+import type { RunRecord } from "./record.ts";
+
+/** The end of a run as an operator reads it on a terminal: steps, checks, objectives. Plain text, no colours. */
+export function report(record: RunRecord): string {
+  const lines = [
+    ...table([
+      ["STEP", "", "TIME", "BUDGET", ""],
+      ...record.steps.map((step) => [
+        step.runbook,
+        step.title,
+        step.seconds === null ? "-" : duration(step.seconds),
+        duration(step.budgetSeconds),
+        step.outcome === "done" ? verdict(step.seconds, step.budgetSeconds) : step.outcome,
+      ]),
+    ]),
+    "",
+    ...table([
+      ["CHECK", "SEEN", ""],
+      ...record.checks.map((check) => [
+        check.title,
+        check.ok ? check.seen : `${check.seen} (expected ${check.expected})`,
+        check.ok ? "ok" : "FAILED",
+      ]),
+    ]),
+    "",
+    ...table([
+      ["OBJECTIVE", "MEASURED", "ALLOWED", ""],
+      ...record.objectives.map((objective) => [
+        objective.name,
+        objective.seconds === null ? "not reached" : duration(objective.seconds),
+        duration(objective.objectiveSeconds),
+        objective.met ? "met" : "MISSED",
+      ]),
+    ]),
+    "",
+    ...record.notes.map((note) => `note: ${note}`),
+    summary(record),
+  ];
+  return lines.join("\n");
+}
+
+function summary(record: RunRecord): string {
+  if (record.outcome !== "recovered" || record.recoveredAt === null) {
+    return record.error
+      ? `NOT RECOVERED: ${record.error.what}\n${record.error.why}\n${record.error.next}`
+      : `NOT RECOVERED: ${record.outcome}`;
+  }
+  const total = (Date.parse(record.recoveredAt) - Date.parse(record.startedAt)) / 1000;
+  const serving = record.servingAt
+    ? `, serving after ${duration((Date.parse(record.servingAt) - Date.parse(record.startedAt)) / 1000)}`
+    : "";
+  return `recovered ${record.site} from ${record.point.id} in ${duration(total)}${serving}`;
+}
+
+function verdict(taken: number | null, budget: number): string {
+  return taken !== null && taken > budget ? "over budget" : "done";
+}
+
+/** `0.8 s`, `42.1 s`, `3 min 20 s`, `6 h 12 min`, `7 d`. */
+export function duration(seconds: number): string {
+  if (seconds < 60) return `${seconds.toFixed(Number.isInteger(seconds) ? 0 : 1)} s`;
+  const parts: [number, string][] = [
+    [Math.floor(seconds / 86_400), "d"],
+    [Math.floor((seconds % 86_400) / 3600), "h"],
+    [Math.floor((seconds % 3600) / 60), "min"],
+    [Math.floor(seconds % 60), "s"],
+  ];
+  const first = parts.findIndex(([count]) => count > 0);
+  return parts
+    .slice(first, first + 2)
+    .filter(([count]) => count > 0)
+    .map(([count, unit]) => `${count} ${unit}`)
+    .join(" ");
+}
+
+function table(rows: string[][]): string[] {
+  const widths = (rows[0] ?? []).map((_, column) =>
+    Math.max(...rows.map((row) => (row[column] ?? "").length)),
+  );
+  return rows.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join("  ")
+      .trimEnd(),
+  );
+}

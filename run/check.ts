@@ -1,0 +1,60 @@
+import { randomBytes } from "node:crypto";
+import { z } from "zod";
+import { checkRequest, type CheckResult } from "../runbook/checks.ts";
+import { checkSecrets } from "../runbook/complete-failure.ts";
+import { readSecrets } from "../site/secrets.ts";
+import type { LoadedSite } from "../site/load.ts";
+import { exitCodes, OperatorError } from "../site/operator-error.ts";
+import type { SshTarget } from "../ssh/connection.ts";
+import { HostSession, type RunIdentity } from "../ssh/host-session.ts";
+
+export interface CheckRun {
+  loaded: LoadedSite;
+  target: SshTarget;
+  run: RunIdentity;
+  /** Compare with the restore point that the host was restored from. */
+  restored: boolean;
+  isolated: boolean;
+  say: (line: string) => void;
+}
+
+const resultsSchema = z.array(
+  z.object({ title: z.string(), ok: z.boolean(), expected: z.string(), seen: z.string() }),
+);
+const limitSeconds = 600;
+
+/** Asks of the site what its users would see, now, whatever any engine or ledger believes. */
+export async function runChecks(options: CheckRun): Promise<CheckResult[]> {
+  const { loaded, target, run, restored, isolated, say } = options;
+  const session = new HostSession({
+    target,
+    run,
+    secrets: () => readSecrets(loaded, checkSecrets(loaded.site)),
+    relayedFiles: [],
+    say,
+  });
+  try {
+    const connection = await session.open();
+    const request = checkRequest(loaded.site, {
+      transport: "verified",
+      restored,
+      isolated,
+      mark: `recovery-check-${randomBytes(4).toString("hex")}`,
+    });
+    const { exitCode, stdout, stderr } = await connection.run(
+      "/usr/local/lib/recovery/current/check; code=$?; rm -rf /run/recovery/secrets; exit $code",
+      { stdin: JSON.stringify(request), timeoutSeconds: limitSeconds },
+    );
+    if (exitCode !== 0) {
+      throw new OperatorError(
+        exitCodes.failed,
+        "the checks could not be run",
+        stderr.trim().split("\n").at(-1) ?? `exit code ${exitCode}`,
+        "whether the site works is not known; look at it yourself, then run: npx recovery check",
+      );
+    }
+    return resultsSchema.parse(JSON.parse(stdout));
+  } finally {
+    await session.close();
+  }
+}

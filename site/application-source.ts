@@ -1,0 +1,76 @@
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { stat } from "node:fs/promises";
+import { resolve } from "node:path";
+import { pipeline } from "node:stream/promises";
+import { execa } from "execa";
+import type { LoadedSite } from "./load.ts";
+import { exitCodes, OperatorError } from "./operator-error.ts";
+
+/** The application as a plan names it: an exact commit, and the bundle's own bytes when it comes as one. */
+export interface ApplicationSource {
+  /** Full commit id. */
+  commit: string;
+  bundle?: { path: string; bytes: number; sha256: string };
+}
+
+const remoteLimitMilliseconds = 30_000;
+
+/**
+ * Resolves the revision that site.yaml names to its commit. A full commit id of a git URL is taken as it is: the host finds
+ * out whether it exists. A bundle is read once for its hash.
+ *
+ * @throws OperatorError (exit code 1) when the revision is not there or the URL does not answer within 30 s.
+ */
+export async function resolveApplication({ site, directory }: LoadedSite): Promise<ApplicationSource> {
+  const { git, bundle, revision } = site.application;
+  const isCommit = /^[0-9a-f]{40}$/.test(revision);
+  if (bundle === undefined) {
+    if (isCommit) return { commit: revision };
+    return { commit: commitOf(revision, await references(git ?? "", directory), git ?? "") };
+  }
+  const path = resolve(directory, bundle);
+  const heads = await references(path, directory);
+  const hash = createHash("sha256");
+  await pipeline(createReadStream(path), hash);
+  return {
+    commit: isCommit ? revision : commitOf(revision, heads, path),
+    bundle: { path, bytes: (await stat(path)).size, sha256: hash.digest("hex") },
+  };
+}
+
+/** What `git ls-remote` says of a URL or a bundle: lines of commit and name. */
+async function references(source: string, directory: string): Promise<string> {
+  try {
+    const { stdout } = await execa("git", ["ls-remote", "--", source], {
+      cwd: directory,
+      timeout: remoteLimitMilliseconds,
+      stdin: "ignore",
+      env: { GIT_TERMINAL_PROMPT: "0" },
+    });
+    return stdout;
+  } catch (error) {
+    throw new OperatorError(
+      exitCodes.failed,
+      `the application's source ${source} cannot be read`,
+      error instanceof Error ? error.message : String(error),
+      "check application in site.yaml; a bundle is made by: git bundle create FILE --all",
+      { cause: error },
+    );
+  }
+}
+
+/** The commit of a tag: the one it points at, not the tag's own object. */
+function commitOf(tag: string, references: string, source: string): string {
+  const named = new Map(references.split("\n").map((line) => line.split("\t").reverse() as [string, string]));
+  const commit = named.get(`refs/tags/${tag}^{}`) ?? named.get(`refs/tags/${tag}`);
+  if (commit === undefined) {
+    throw new OperatorError(
+      exitCodes.failed,
+      `the application has no tag ${tag}`,
+      `${source} was asked for it`,
+      "name a tag or a full commit id in application.revision",
+    );
+  }
+  return commit;
+}

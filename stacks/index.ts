@@ -1,0 +1,63 @@
+import { hostname, userInfo } from "node:os";
+import { resolve } from "node:path";
+import * as pulumi from "@pulumi/pulumi";
+import { parsePin } from "../backups/pin.ts";
+import { exitCodes, OperatorError } from "../site/operator-error.ts";
+import { prepareRecovery } from "./prepare.ts";
+import { declareRecovery, hostSession, type RecoveryOutputs } from "./recovery.ts";
+import type { RecoverySettings } from "./settings.ts";
+
+/**
+ * What plain `pulumi up` runs. The stack's name says its role: `recovery`, `staging`, or with a site's name in front,
+ * `chatbot.recovery`. Everything else stands in stack config, in clear and without secrets.
+ */
+const roles: Record<string, { isolated: boolean }> = {
+  recovery: { isolated: false },
+  staging: { isolated: true },
+};
+
+export default async function program(): Promise<RecoveryOutputs> {
+  const stack = pulumi.getStack();
+  const role = roles[stack.split(".").at(-1) ?? ""];
+  if (!role) {
+    throw new OperatorError(
+      exitCodes.usage,
+      `the stack ${stack} has no role`,
+      `a stack is named after what it does: ${Object.keys(roles).join(", ")}, or with the site's name in front: chatbot.recovery`,
+      "pulumi stack init chatbot.recovery",
+    );
+  }
+  const say = (line: string) => void pulumi.log.info(line);
+  const prepared = await prepareRecovery(settingsFromConfig(new pulumi.Config(), stack), { ...role, say });
+  return declareRecovery(prepared, hostSession(prepared, say));
+}
+
+function settingsFromConfig(config: pulumi.Config, stack: string): RecoverySettings {
+  const point = config.get("point");
+  const pin = point === undefined ? undefined : parsePin(point);
+  if (point !== undefined && !pin) {
+    throw new OperatorError(
+      exitCodes.usage,
+      "the pin in stack config is not a pin",
+      `point is '${point}', and should be an id with both of its hashes`,
+      "npx recovery points list prints the command that pins a point",
+    );
+  }
+  return {
+    siteFile: resolve(config.require("site")),
+    host: {
+      address: config.require("host"),
+      port: config.getNumber("port") ?? 22,
+      user: config.get("user") ?? "root",
+      hostKey: config.require("hostKey"),
+    },
+    ...(pin ? { pin } : {}),
+    attempt: config.getNumber("attempt") ?? 1,
+    // The same for each `up` of this operator, so that the next one goes on with what the last began.
+    run: {
+      id: `${stack}-${userInfo().username}-${hostname()}`,
+      who: `${userInfo().username}@${hostname()}`,
+      why: "pulumi up",
+    },
+  };
+}

@@ -1,0 +1,97 @@
+import { resolve } from "node:path";
+import { listPoints } from "../backups/catalogue.ts";
+import { pinnedPoint } from "../backups/choose-point.ts";
+import { pinText } from "../backups/pin.ts";
+import { isGood, pinOf, type Pin, type RestorePoint } from "../backups/restore-point.ts";
+import { planCompleteFailure } from "../runbook/complete-failure.ts";
+import type { Step } from "../runbook/step.ts";
+import { resolveApplication } from "../site/application-source.ts";
+import { loadSite, type LoadedSite } from "../site/load.ts";
+import { exitCodes, OperatorError } from "../site/operator-error.ts";
+import { fingerprint } from "../ssh/connection.ts";
+import type { RelayedFile } from "../ssh/relay.ts";
+import type { RecoverySettings } from "./settings.ts";
+
+/** A recovery that was looked at from every side that can be seen without touching the host. */
+export interface PreparedRecovery {
+  settings: RecoverySettings;
+  loaded: LoadedSite;
+  point: RestorePoint;
+  steps: Step[];
+  relayedFiles: RelayedFile[];
+}
+
+/** Names under which the relay serves; they say nothing of the store. */
+const archiveName = "point.tar.gz";
+const bundleName = "application.bundle";
+
+/**
+ * Loads the site, finds the pinned point in its stores, resolves the application's revision and makes the plan.
+ * Touches no host. Throws OperatorError: configuration (2), nothing pinned or the pin is not there or not good (4).
+ */
+export async function prepareRecovery(
+  settings: RecoverySettings,
+  options: { isolated: boolean; say: (line: string) => void },
+): Promise<PreparedRecovery> {
+  const loaded = await loadSite(settings.siteFile);
+  const { site, directory } = loaded;
+  const [application, points] = await Promise.all([
+    resolveApplication(loaded),
+    sitePoints(loaded, options.say),
+  ]);
+  const point = chosen(points, settings.pin);
+  const store = site.stores.find(({ name }) => name === point.store);
+  if (!store) throw new Error(`the point ${point.id} is of a store that the site does not have`);
+  const archive = { name: archiveName, bytes: point.storedBytes, sha256: point.sha256 ?? "" };
+  const { bundle } = application;
+  return {
+    settings,
+    loaded,
+    point,
+    steps: planCompleteFailure({
+      site,
+      point: {
+        id: point.id,
+        manifestSha256: point.manifestSha256 ?? "",
+        archive,
+        unpackedBytes: point.members.reduce((sum, member) => sum + member.unpackedBytes, point.unpackedBytes),
+      },
+      application: {
+        commit: application.commit,
+        ...(bundle ? { bundle: { name: bundleName, bytes: bundle.bytes, sha256: bundle.sha256 } } : {}),
+      },
+      hostKeyFingerprint: fingerprint(settings.host.hostKey),
+      attempt: settings.attempt,
+      isolated: options.isolated,
+    }),
+    relayedFiles: [
+      { name: archiveName, path: resolve(directory, store.path, point.file) },
+      ...(bundle ? [{ name: bundleName, path: bundle.path }] : []),
+    ],
+  };
+}
+
+/** The restore points of all stores of a site, newest data first. */
+export async function sitePoints(loaded: LoadedSite, say: (line: string) => void): Promise<RestorePoint[]> {
+  const lists = await Promise.all(
+    loaded.site.stores.map((store) => listPoints(store, loaded.directory, { say })),
+  );
+  return lists.flat().sort((one, other) => (other.timeOfData ?? "").localeCompare(one.timeOfData ?? ""));
+}
+
+/** Nothing is restored by accident: the exact point that was pinned, or a refusal that says how to pin one. */
+function chosen(points: RestorePoint[], pin: Pin | undefined): RestorePoint {
+  if (pin) return pinnedPoint(points, pin);
+  const candidates = points.filter((point) => point.kind === "full" && isGood(point)).slice(0, 5);
+  const newest = candidates[0] && pinOf(candidates[0]);
+  throw new OperatorError(
+    exitCodes.refused,
+    "no restore point is pinned",
+    candidates.length > 0
+      ? `these could be restored: ${candidates.map((point) => `${point.id} (data of ${point.timeOfData ?? "an unknown time"})`).join(", ")}`
+      : "the site's stores hold none that could be restored",
+    newest
+      ? `pin one, for example the newest: pulumi config set point ${pinText(newest)}`
+      : "see why: npx recovery points list",
+  );
+}

@@ -1,0 +1,58 @@
+import * as pulumi from "@pulumi/pulumi";
+import { RecoveredSite } from "../components/recovered-site.ts";
+import { ReplacementServer } from "../components/replacement-server.ts";
+import { checkSecrets } from "../runbook/complete-failure.ts";
+import { readSecrets } from "../site/secrets.ts";
+import { HostSession } from "../ssh/host-session.ts";
+import type { PreparedRecovery } from "./prepare.ts";
+
+/** What the stack tells: all of it the same at each `up` that changes nothing. */
+export interface RecoveryOutputs {
+  url: string;
+  address: pulumi.Output<string>;
+  restorePoint: string;
+  /** UTC, ISO 8601: everything that happened on the site after it is not restored. */
+  dataTime: string;
+}
+
+/** The session that opens the prepared recovery's host; nothing is dialled before it is asked to. */
+export function hostSession(prepared: PreparedRecovery, say: (line: string) => void): HostSession {
+  const { host, run } = prepared.settings;
+  return new HostSession({
+    target: host,
+    run,
+    secrets: () => readSecrets(prepared.loaded, checkSecrets(prepared.loaded.site)),
+    relayedFiles: prepared.relayedFiles,
+    say,
+  });
+}
+
+/** Declares the replacement server and the site recovered on it. Both stacks, recovery and staging, are this. */
+export function declareRecovery(prepared: PreparedRecovery, session: HostSession): RecoveryOutputs {
+  const { settings, point, loaded, steps } = prepared;
+  const server = new ReplacementServer("server", { ...settings.host });
+  const recovered = new RecoveredSite("site", { server, steps, session });
+  const dataTime = point.timeOfData ?? "unknown";
+  if (pulumi.runtime.isDryRun()) {
+    // Said, not declared: an age differs at each look.
+    void pulumi.log.info(
+      `the restore point is ${point.id} in ${point.store}, with data of ${dataTime} (${age(dataTime, new Date())} old)`,
+      recovered,
+    );
+  }
+  return {
+    url: `https://${loaded.site.domain}/`,
+    address: server.address,
+    restorePoint: point.id,
+    dataTime,
+  };
+}
+
+/** How long ago a moment was, in the two largest units that say something: `6 h 12 min`. */
+export function age(moment: string, now: Date): string {
+  const minutes = Math.max(0, Math.floor((now.getTime() - Date.parse(moment)) / 60_000));
+  if (Number.isNaN(minutes)) return "of unknown age";
+  if (minutes < 60) return `${minutes} min`;
+  if (minutes < 48 * 60) return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+  return `${Math.floor(minutes / 1440)} d ${Math.floor((minutes % 1440) / 60)} h`;
+}

@@ -1,0 +1,14 @@
+import type { Pin } from "../backups/restore-point.ts";
+import type { RunIdentity } from "../ssh/host-session.ts";
+
+/** What a recovery stack is told: from stack config under plain `pulumi up`, from run/ in our own command line. */
+export interface RecoverySettings {
+  /** Path of site.yaml. */
+  siteFile: string;
+  host: { address: string; port: number; user: string; hostKey: string };
+  /** The exact restore point; without one the stack refuses and prints the candidates. */
+  pin?: Pin;
+  /** Raised to restore the same point over the same host once more. */
+  attempt: number;
+  run: RunIdentity;
+}
