@@ -63,7 +63,7 @@ const phpSchema = z.strictObject({
   version: z
     .string()
     .regex(/^\d+\.\d+$/, 'a PHP version in quotes, such as "8.2"')
-    .describe("Version of the Debian packages, in quotes."),
+    .describe('Version of the Debian packages, in quotes: Debian 12 has "8.2", Debian 13 "8.4".'),
   extensions: z
     .array(z.string().regex(/^[a-z0-9]+$/, "not the name of a PHP extension, such as curl"))
     .default([])
@@ -156,7 +156,7 @@ const secretSchema = z.strictObject({
       "a secret comes from env:NAME, file:PATH or command:…",
     )
     .describe(
-      "`env:NAME`, `file:PATH` (relative to site.yaml) or `command:…` (such as `command:pass show chatbot/token`). Read when a run needs it, never stored.",
+      "`env:NAME`, `file:PATH` (relative to site.yaml; closed to other accounts, mode 600) or `command:…` (run by /bin/sh in the folder of site.yaml, such as `command:pass show chatbot/token`). Read when a run needs it, never stored.",
     ),
 });
 
