@@ -11,7 +11,7 @@ export interface Issue {
 export function issueMessages(issue: z.core.$ZodIssue, written: unknown): Issue[] {
   const value = valueAt(written, issue.path);
   if (issue.code === "unrecognized_keys") {
-    const known = knownKeys(issue.path, value);
+    const known = knownKeys(issue.path, written);
     return issue.keys.map((key) => {
       const meant = closestKey(key, known);
       const hint = meant === undefined ? `known here: ${known.join(", ")}` : `did you mean \`${meant}\`?`;

@@ -1,18 +1,23 @@
 import { z } from "zod";
 import { siteSchema } from "./schema.ts";
 
-/** The keys that site.yaml may have at `path`; `value` is what is written there, which tells one kind of check from another. */
-export function knownKeys(path: readonly PropertyKey[], value: unknown): string[] {
-  let schema: z.core.$ZodType | undefined = siteSchema;
+/**
+ * The keys that site.yaml may have at `path`. `written` is all that is written there, which tells one kind of check from
+ * another.
+ */
+export function knownKeys(path: readonly PropertyKey[], written: unknown): string[] {
+  let value = written;
+  let schema = inner(siteSchema, value);
   for (const part of path) {
-    schema = inner(schema, undefined);
-    if (schema instanceof z.ZodObject) schema = schema.shape[String(part)] as z.core.$ZodType | undefined;
-    else if (schema instanceof z.ZodArray) schema = schema.element;
-    else return [];
-    if (schema === undefined) return [];
+    value =
+      typeof value === "object" && value !== null ? (value as Record<PropertyKey, unknown>)[part] : undefined;
+    let below: z.core.$ZodType | undefined;
+    if (schema instanceof z.ZodObject) below = schema.shape[String(part)] as z.core.$ZodType | undefined;
+    else if (schema instanceof z.ZodArray) below = schema.element;
+    if (below === undefined) return [];
+    schema = inner(below, value);
   }
-  const found = inner(schema, value);
-  return found instanceof z.ZodObject ? Object.keys(found.shape) : [];
+  return schema instanceof z.ZodObject ? Object.keys(schema.shape) : [];
 }
 
 /** The known key that was probably meant by `written`, if any. */

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { LineCounter, parseDocument } from "yaml";
-import type { z } from "zod";
+import { z } from "zod";
 import { type ConfigurationError, ConfigurationErrors, pathText } from "./configuration-errors.ts";
 import { contradictions, type ReadableSite } from "./contradictions.ts";
 import { type Issue, issueMessages } from "./issue-messages.ts";
@@ -53,7 +53,7 @@ export function parseSite(bytes: Uint8Array): Site | ConfigurationError[] {
   }
 
   const counter = new LineCounter();
-  const document = parseDocument(text, { lineCounter: counter, prettyErrors: false });
+  const document = parseDocument(text, { lineCounter: counter, prettyErrors: false, logLevel: "error" });
   const lines = new YamlLines(document, counter);
   const errors = [...document.errors, ...document.warnings].map((error) => ({
     line: lines.at(error.pos[0]),
@@ -97,7 +97,7 @@ function readable(written: object): ReadableSite {
     const value = (written as Record<string, unknown>)[key];
     const whole = schema.safeParse(independent.includes(key) ? withoutFaults(schema, value) : value);
     if (whole.success) return [key, whole.data] as const;
-    if (!Array.isArray(value)) return [key, undefined] as const;
+    if (!Array.isArray(value) || !isList(schema)) return [key, undefined] as const;
     return [
       key,
       // One entry at a time, where it stands, so that a fault in one does not hide the faults of the others.
@@ -108,6 +108,12 @@ function readable(written: object): ReadableSite {
     ] as const;
   });
   return Object.fromEntries(sections) as ReadableSite;
+}
+
+function isList(schema: z.ZodType): boolean {
+  return schema instanceof z.ZodDefault
+    ? schema.unwrap() instanceof z.ZodArray
+    : schema instanceof z.ZodArray;
 }
 
 function withoutFaults(schema: z.ZodType, value: unknown): unknown {

@@ -1,0 +1,291 @@
+import { readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import { pathText } from "../../../site/configuration-errors.ts";
+import { contradictions } from "../../../site/contradictions.ts";
+import { parseSite } from "../../../site/load.ts";
+import type { Site } from "../../../site/schema.ts";
+
+function goodSite(): Site {
+  const site = parseSite(readFileSync(new URL("../../../site/example.yaml", import.meta.url)));
+  if (Array.isArray(site)) throw new Error("the example is wrong");
+  return site;
+}
+
+function issuesWhen(change: (site: Site) => void): string[] {
+  const site = goodSite();
+  change(site);
+  return contradictions(site).map(({ path, message }) => `${pathText(path)}: ${message}`);
+}
+
+const http: Extract<Site["checks"][number], { kind: "http" }> = {
+  kind: "http",
+  path: "/",
+  method: "GET",
+  status: 200,
+  json: {},
+  jsonPresent: [],
+  text: "hello",
+};
+
+const cases: [what: string, change: (site: Site) => void, issue: string][] = [
+  ["no source", (site) => delete site.application.git, "application: says neither `git` nor `bundle`"],
+  [
+    "two sources",
+    (site) => (site.application.bundle = "a"),
+    "application.bundle: `git` and `bundle` are both given",
+  ],
+  [
+    "a user in the URL",
+    (site) => (site.application.git = "https://token@h/x"),
+    "application.git: a credential",
+  ],
+  [
+    "a token in the URL",
+    (site) => (site.application.git = "https://h/x?private_token=a"),
+    "application.git: a credential",
+  ],
+  ["a password for ssh", (site) => (site.application.git = "ssh://a:b@h/x"), "application.git: a password"],
+  [
+    "a program to fetch",
+    (site) => (site.application.git = "ext::sh -c id"),
+    "application.git: this form runs a program",
+  ],
+  ["an option as URL", (site) => (site.application.git = "--upload-pack=id"), "application.git: not a URL"],
+  ["a local path", (site) => (site.application.git = "/srv/git/x"), "application.git: not a URL"],
+  [
+    "a file URL",
+    (site) => (site.application.git = "file:///srv/git/x"),
+    "application.git: file: is no protocol",
+  ],
+  ["a tag over http", (site) => (site.application.git = "http://h/x"), "application.git: anybody on the way"],
+  ["a branch", (site) => (site.application.revision = "main"), "application.revision: main is a branch"],
+  [
+    "a short commit",
+    (site) => (site.application.revision = "1a2b3c4"),
+    "application.revision: an abbreviated commit id",
+  ],
+  [
+    "a PHP that Debian lacks",
+    (site) => (site.php.version = "8.4"),
+    "php.version: Debian 12 has PHP 8.2, not 8.4",
+  ],
+  [
+    "a package of another PHP",
+    (site) => site.packages.push("php8.4-gd"),
+    "packages[2]: php8.4-gd belongs to another PHP",
+  ],
+  [
+    "an extension twice",
+    (site) => site.php.extensions.push("gd"),
+    "php.extensions[5]: gd is already given by php.extensions[1]",
+  ],
+  [
+    "the domain as alias",
+    (site) => (site.aliases = [site.domain]),
+    "aliases[0]: photos.example.org is the domain itself",
+  ],
+  [
+    "an alias twice",
+    (site) => site.aliases.push("www.photos.example.org"),
+    "aliases[1]: www.photos.example.org is already given",
+  ],
+  [
+    "a path for the backup's nginx site",
+    (site) => (site.nginx.from = "backup"),
+    "nginx.site: with `from: backup`",
+  ],
+  [
+    "the nginx site among the application's files",
+    (site) => {
+      site.nginx = { from: "backup", site: "nginx.conf" };
+      site.configuration.files.push("nginx.conf");
+    },
+    "configuration.files[2]: nginx.conf is the web server's configuration",
+  ],
+  [
+    "a template as worker",
+    (site) => (site.workers = [{ unit: "w@.service", file: "w" }]),
+    "workers[0].unit: w@.service is a template",
+  ],
+  [
+    "nginx as worker",
+    (site) => (site.workers = [{ unit: "nginx.service", file: "w" }]),
+    "workers[0].unit: nginx.service is not a worker",
+  ],
+  [
+    "a unit twice",
+    (site) => site.workers.push({ unit: "thumbnails.service", file: "w" }),
+    "workers[1].unit: unit thumbnails.service is already given",
+  ],
+  [
+    "two databases from one member",
+    (site) =>
+      site.databases.push({
+        name: "two",
+        kind: "sqlite",
+        path: "data/two.db",
+        member: "database/admin.db.gz",
+      }),
+    "databases[1].member: member database/admin.db.gz is already given by databases[0].member",
+  ],
+  [
+    "two databases in one file",
+    (site) =>
+      site.databases.push({
+        name: "two",
+        kind: "sqlite",
+        path: "/var/www/photo-club/data/admin.db",
+        member: "b",
+      }),
+    "databases[1].path: path /var/www/photo-club/data/admin.db is already given by databases[0].path",
+  ],
+  [
+    "a database's name twice",
+    (site) => site.databases.push({ name: "club", kind: "sqlite", path: "data/two.db", member: "b" }),
+    "databases[1].name: name club is already given",
+  ],
+  [
+    "the system as application",
+    (site) => (site.application.path = "/usr/share/x"),
+    "application.path: /usr belongs to the system",
+  ],
+  [
+    "a folder of many as application",
+    (site) => (site.application.path = "/var/www"),
+    "application.path: /var/www holds more than this site",
+  ],
+  [
+    "the root as data",
+    (site) => (site.data = [{ path: "/", member: "d" }]),
+    "data[0].path: / holds more than this site",
+  ],
+  [
+    "uploads in /tmp",
+    (site) => (site.uploads = [{ path: "/tmp/up", member: "u" }]),
+    "uploads[0].path: what lies in /tmp is gone",
+  ],
+  [
+    "data that holds the application",
+    (site) => {
+      site.data = [{ path: "/var/www/photo-club-all", member: "d" }];
+      site.application.path = "/var/www/photo-club-all/app";
+    },
+    "data[0].path: /var/www/photo-club-all holds the application itself",
+  ],
+  [
+    "a database among uploads",
+    (site) => site.databases.push({ name: "two", kind: "sqlite", path: "data/uploads/two.db", member: "b" }),
+    "databases[1].path: /var/www/photo-club/data/uploads/two.db lies inside uploads[0].path",
+  ],
+  [
+    "data inside data",
+    (site) => site.data.push({ path: "data/more", member: "m" }),
+    "data[1].path: /var/www/photo-club/data/more lies inside data[0].path",
+  ],
+  [
+    "a webroot over the data",
+    (site) => (site.tls.webroot = "/var/www/photo-club"),
+    "tls.webroot: path /var/www/photo-club is already given",
+  ],
+  [
+    "no environment file",
+    (site) => (site.configuration.files = ["config.php"]),
+    "configuration.environmentFile: .env is not among",
+  ],
+  [
+    "files for everybody to write",
+    (site) => (site.permissions.files = "666"),
+    "permissions.files: 666 lets every account",
+  ],
+  [
+    "secrets for everybody to read",
+    (site) => (site.permissions.configuration = "644"),
+    "permissions.configuration: 644 shows",
+  ],
+  ["root as owner", (site) => (site.permissions.owner = "root"), "permissions.owner: root owns the host"],
+  [
+    "no time to recover",
+    (site) => (site.objectives.rto.compromise = 0),
+    "objectives.rto.compromise: nothing can be recovered in no time",
+  ],
+  [
+    "no loss at all",
+    (site) => (site.objectives.rpo.uploads = 0),
+    "objectives.rpo.uploads: nothing can be recovered in no time",
+  ],
+  [
+    "rows of no database",
+    (site) => (site.databases = []),
+    "checks[3].database: no entry of databases is named club",
+  ],
+  [
+    "a token of nowhere",
+    (site) => (site.secrets = []),
+    "checks[2].bearer.secret: no entry of secrets is named MONITORING_TOKEN",
+  ],
+  [
+    "a token that may be missing",
+    (site) => (site.checks = [{ ...http, bearer: { variable: "TOKEN" } }]),
+    "checks[0].bearer.variable: TOKEN is not among",
+  ],
+  [
+    "a token from two places",
+    (site) => (site.checks = [{ ...http, bearer: { variable: "A", secret: "B" } }]),
+    "checks[0].bearer: give exactly one",
+  ],
+  [
+    "a token from none",
+    (site) => (site.checks = [{ ...http, bearer: {} }]),
+    "checks[0].bearer: give exactly one",
+  ],
+  [
+    "a GET with a body",
+    (site) => (site.checks = [{ ...http, body: {} }]),
+    "checks[0].body: a GET request has no body",
+  ],
+  [
+    "a check that sees nothing",
+    (site) => (site.checks = [{ ...http, text: "" }]),
+    "checks[0]: would accept an empty page",
+  ],
+  [
+    "a store's folder twice",
+    (site) =>
+      site.stores.push({ kind: "directory", name: "b", path: "/mnt/backup/photo-club", timezone: "UTC" }),
+    "stores[1].path: path /mnt/backup/photo-club is already given",
+  ],
+];
+
+test.each(cases)("%s", (_what, change, issue) => {
+  expect(issuesWhen(change)).toEqual(expect.arrayContaining([expect.stringContaining(issue)]));
+});
+
+test("the good site contradicts itself nowhere: uploads and a database lie inside its data", () => {
+  expect(issuesWhen(() => undefined)).toEqual([]);
+});
+
+test("what git clones in these forms is allowed", () => {
+  const sources = [
+    "git@host.example:club/site.git",
+    "ssh://git@host.example:2222/x.git",
+    "https://host.example/x.git",
+  ];
+  for (const source of sources)
+    expect(
+      issuesWhen((site) => (site.application.git = source)),
+      source,
+    ).toEqual([]);
+  expect(
+    issuesWhen((site) => {
+      site.application.git = "http://127.0.0.1:8080/x.git";
+      site.application.revision = "0123456789abcdef0123456789abcdef01234567";
+    }),
+  ).toEqual([]);
+});
+
+test("sections and entries that could not be read are not judged, nor what depends on them", () => {
+  const { databases, configuration, application, ...rest } = goodSite();
+  expect(databases.length + configuration.files.length + application.build.length).toBeGreaterThan(0);
+  expect(contradictions(rest)).toEqual([]);
+  expect(contradictions({ ...goodSite(), databases: [undefined] })).toEqual([]);
+});
