@@ -44,6 +44,8 @@ class Listing {
   sink(): Writable {
     const tar = extract();
     tar.on("entry", (header, content, next) => {
+      // The tar's own error comes out of its entries too: it is told once, below.
+      content.on("error", () => undefined);
       const take = this.accept(header, next);
       if (take === undefined) return;
       content.on("data", (chunk) => {
@@ -53,7 +55,6 @@ class Listing {
         take(undefined);
         next();
       });
-      content.on("error", next);
     });
     const sink = new Writable({
       write: (chunk: Buffer, _encoding, done) => {

@@ -68,7 +68,7 @@ export async function readGzip(
       );
     } catch (error) {
       if (sourceError !== undefined) throw sourceError as Error;
-      damage = damageOf(error, gunzip.bytesWritten, unpackedBytes);
+      damage = damageOf(error, storedBytes, unpackedBytes);
     }
   }
   while ((await next()) !== undefined);

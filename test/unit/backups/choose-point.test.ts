@@ -1,0 +1,151 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { choosePoint, pinnedPoint } from "../../../backups/choose-point.ts";
+import { isGood, pinOf, type RestorePoint } from "../../../backups/restore-point.ts";
+import { OperatorError } from "../../../site/operator-error.ts";
+
+function point(id: string, timeOfData: string | null, changes: Partial<RestorePoint> = {}): RestorePoint {
+  return {
+    id,
+    store: "local",
+    file: `${id}.tar.gz`,
+    aliases: [],
+    kind: "full",
+    state: "complete",
+    reason: null,
+    notes: [],
+    timeOfData,
+    storedAt: "2025-11-09T00:00:00.000Z",
+    storedBytes: 2048,
+    sha256: `sha-${id}`,
+    manifestSha256: `manifest-${id}`,
+    root: id,
+    members: [],
+    unpackedBytes: 10_240,
+    hostname: null,
+    ...changes,
+  };
+}
+
+const monday = point("monday", "2025-11-03T12:00:00.000Z", { aliases: ["full_backup_latest.tar.gz"] });
+const tuesday = point("tuesday", "2025-11-04T12:00:00.000Z");
+const broken = point("broken", "2025-11-05T12:00:00.000Z", { state: "damaged", reason: "cut short" });
+const partial = point("partial", "2025-11-05T13:00:00.000Z", { state: "partial", reason: "says PARTIAL" });
+const database = point("database", "2025-11-06T12:00:00.000Z", { kind: "database" });
+const all = [database, partial, broken, monday, tuesday];
+
+function refusal(act: () => unknown): OperatorError {
+  try {
+    act();
+  } catch (error) {
+    if (error instanceof OperatorError) return error;
+  }
+  throw new Error("no refusal");
+}
+
+test("the newest good whole point is chosen, in whatever order they come", () => {
+  expect(choosePoint(all)).toBe(tuesday);
+  expect(choosePoint([...all].reverse())).toBe(tuesday);
+});
+
+test("a time leaves out what is of then or later", () => {
+  expect(choosePoint(all, { before: new Date("2025-11-04T12:00:00Z") })).toBe(monday);
+  expect(choosePoint(all, { before: new Date("2025-11-04T12:00:01Z") })).toBe(tuesday);
+});
+
+test("a point can be named by its id, its file or its alias", () => {
+  for (const id of ["monday", "monday.tar.gz", "full_backup_latest.tar.gz", "full_backup_latest"]) {
+    expect(choosePoint(all, { id }), id).toBe(monday);
+  }
+});
+
+test("of two of the same time the one that more is known of wins", () => {
+  const proven = point("again", tuesday.timeOfData, { state: "proven" });
+  expect(choosePoint([tuesday, proven])).toBe(proven);
+});
+
+describe("a refusal", () => {
+  test("lists every candidate and why it is not chosen", () => {
+    const error = refusal(() => choosePoint(all, { before: new Date("2025-11-01T00:00:00Z") }));
+    expect(error.exitCode).toBe(4);
+    expect(error.why.split("\n")).toEqual([
+      "database (2025-11-06T12:00:00.000Z, 2.0 KiB): holds a database alone",
+      "partial (2025-11-05T13:00:00.000Z, 2.0 KiB): partial: says PARTIAL",
+      "broken (2025-11-05T12:00:00.000Z, 2.0 KiB): damaged: cut short",
+      "monday (2025-11-03T12:00:00.000Z, 2.0 KiB): too new",
+      "tuesday (2025-11-04T12:00:00.000Z, 2.0 KiB): too new",
+    ]);
+  });
+
+  test("of a named point says what is wrong with it", () => {
+    const error = refusal(() => choosePoint(all, { id: "broken" }));
+    expect([error.what, error.why]).toEqual([
+      "the restore point broken cannot be used",
+      "broken (2025-11-05T12:00:00.000Z, 2.0 KiB): damaged: cut short",
+    ]);
+  });
+
+  test("of a name that is not there shows what is", () => {
+    const error = refusal(() => choosePoint(all, { id: "friday" }));
+    expect(error.what).toBe("there is no restore point friday");
+    expect(error.why).toContain("tuesday (2025-11-04T12:00:00.000Z, 2.0 KiB): good");
+  });
+
+  test("of an empty store says so", () => {
+    expect(refusal(() => choosePoint([])).why).toBe("the store is empty");
+  });
+});
+
+test("whatever there is, what is chosen is good, whole, and none that is good is newer", () => {
+  const points = fc.array(
+    fc.record({
+      state: fc.constantFrom("complete", "readable", "proven", "damaged", "partial", "foreign"),
+      kind: fc.constantFrom("full", "database", null),
+      time: fc.option(fc.integer({ min: 0, max: 1000 })),
+    }),
+  );
+  fc.assert(
+    fc.property(points, (drafts) => {
+      const made = drafts.map(({ state, kind, time }, index) =>
+        point(String(index), time === null ? null : new Date(time * 1e6).toISOString(), { state, kind }),
+      );
+      const usable = made.filter((one) => isGood(one) && one.kind === "full" && one.timeOfData !== null);
+      if (usable.length === 0) {
+        expect(() => choosePoint(made)).toThrow(OperatorError);
+        return;
+      }
+      const chosen = choosePoint(made);
+      expect(usable).toContain(chosen);
+      expect(usable.filter(({ timeOfData }) => (timeOfData ?? "") > (chosen.timeOfData ?? ""))).toEqual([]);
+    }),
+  );
+});
+
+describe("a pinned point", () => {
+  const pin = pinOf(tuesday);
+  if (pin === null) throw new Error("no pin");
+
+  test("is found again by its bytes, under whatever name", () => {
+    expect(pinnedPoint(all, pin)).toBe(tuesday);
+    const renamed = { ...tuesday, id: "renamed" };
+    expect(pinnedPoint([renamed, monday], pin)).toBe(renamed);
+  });
+
+  test("is refused when its bytes have changed, with the same manifest or not", () => {
+    expect(refusal(() => pinnedPoint([{ ...tuesday, sha256: "other" }], pin)).why).toContain(
+      "its bytes are others",
+    );
+    expect(refusal(() => pinnedPoint([{ ...tuesday, manifestSha256: "other" }], pin)).exitCode).toBe(4);
+  });
+
+  test("is refused when it is gone or no longer good", () => {
+    expect(refusal(() => pinnedPoint([monday], pin)).why).toBe("no store holds it any more");
+    expect(refusal(() => pinnedPoint([{ ...tuesday, state: "damaged", reason: "x" }], pin)).why).toContain(
+      "damaged: x",
+    );
+  });
+
+  test("does not exist of what was not read to its end", () => {
+    expect(pinOf({ ...tuesday, sha256: null })).toBeNull();
+  });
+});
