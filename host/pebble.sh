@@ -8,7 +8,7 @@ start_pebble() { # start_pebble NAME…: the names resolve to this machine
   mkdir -p "$state/pebble"
   for name in "$@"; do grep -qF " $name" /etc/hosts || printf '127.0.0.1 %s\n' "$name" >>/etc/hosts; done
   if ! systemctl is-active --quiet drill-pebble; then
-    openssl req -quiet -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 -subj /CN=pebble \
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 -subj /CN=pebble \
       -addext subjectAltName=IP:127.0.0.1 -keyout "$state/pebble/server.key" -out "$pebble_ca" 2>&1
     jq -n --arg certificate "$pebble_ca" --arg key "$state/pebble/server.key" '{pebble: {
       listenAddress: "127.0.0.1:14000", managementListenAddress: "127.0.0.1:15000",

@@ -76,7 +76,7 @@ export function checkRequest(site: Site, options: CheckOptions): Facts {
   ];
   const [reading, writing] = partition(site.checks, (check) => !writes(check));
   const last: Facts[] = [
-    { kind: "no-errors", title: "logs: no fatal error" },
+    { kind: "no-errors", title: "logs: no fatal error", alone: true },
     ...(options.transport === "verified"
       ? [site.domain, ...site.aliases].map((name) => ({
           kind: "certificate",
@@ -93,7 +93,12 @@ export function checkRequest(site: Site, options: CheckOptions): Facts {
     owner,
     authorityFile: options.isolated ? drillAuthority : "",
     transport: options.transport,
-    checks: [...always, ...[...reading, ...writing].map((check) => siteCheck(site, check)), ...last],
+    checks: [
+      ...always,
+      ...reading.map((check) => siteCheck(site, check)),
+      ...writing.map((check) => ({ ...siteCheck(site, check), alone: true })),
+      ...last,
+    ],
   };
 }
 

@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { copyFile, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { once } from "node:events";
@@ -11,8 +11,8 @@ export interface ThrowAwayAgent {
   socketPath: string;
   /** `ssh-ed25519 AAAA… recovery`, for authorized_keys. */
   publicKey: string;
-  /** In a file that only this user reads, for a host that is kept; gone when the agent is closed. */
-  privateKeyFile: string;
+  /** Writes the private key to a file that only this user reads, for a host that is kept. */
+  saveKey(path: string): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -37,7 +37,7 @@ export async function startAgent(): Promise<ThrowAwayAgent> {
   for (const stream of [agent.stdin, agent.stdout]) (stream as unknown as { unref(): void }).unref();
   return {
     socketPath,
-    privateKeyFile,
+    saveKey: (path) => copyFile(privateKeyFile, path),
     publicKey: (await readFile(`${privateKeyFile}.pub`, "utf8")).trim(),
     close: async () => {
       agent.ref();

@@ -16,10 +16,14 @@ export interface RecoveryOutputs {
 }
 
 /** The session that opens the prepared recovery's host; nothing is dialled before it is asked to. */
-export function hostSession(prepared: PreparedRecovery, say: (line: string) => void): HostSession {
+export function hostSession(
+  prepared: PreparedRecovery,
+  say: (line: string) => void,
+  agentSocketPath?: string,
+): HostSession {
   const { host, run } = prepared.settings;
   return new HostSession({
-    target: host,
+    target: { ...host, ...(agentSocketPath === undefined ? {} : { agentSocketPath }) },
     run,
     secrets: () => readSecrets(prepared.loaded, checkSecrets(prepared.loaded.site)),
     relayedFiles: prepared.relayedFiles,

@@ -1,0 +1,141 @@
+import { mkdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { choosePoint } from "../backups/choose-point.ts";
+import { pinOf } from "../backups/restore-point.ts";
+import { prepareCommandPlugin } from "../engine/command-plugin.ts";
+import { exclusively } from "../engine/exclusive.ts";
+import { requireEngine } from "./require-engine.ts";
+import { baseNeeds, ensureBase } from "../machines/base.ts";
+import { ensureDebianPackages } from "../machines/debian-packages.ts";
+import { createMachine, machineNeeds, sweepMachines, type Machine } from "../machines/nspawn.ts";
+import { loadSite, type LoadedSite } from "../site/load.ts";
+import { startAgent, type ThrowAwayAgent } from "../ssh/agent.ts";
+import { sitePoints } from "../stacks/prepare.ts";
+import { recover, type RecoverResult } from "./recover.ts";
+import type { Reporter } from "./reporter.ts";
+import { runId } from "./run-id.ts";
+import { stateDirectory } from "./state-directory.ts";
+
+export interface DrillOptions {
+  siteFile: string;
+  /** Id of a restore point; the newest good one without. */
+  pointId?: string;
+  /** Only points with data of before this moment. */
+  before?: Date;
+  /** Leave the machine, and say how to get in. */
+  keep: boolean;
+  reporter: Reporter;
+  signal: AbortSignal;
+}
+
+export interface DrillResult extends RecoverResult {
+  /** How to enter and to remove the machine that was kept. */
+  kept?: { enter: string; remove: string };
+}
+
+/** Commands of the operator's computer that a drill needs, beside those of the machines. */
+const needs = [
+  { command: "git", package: "git" },
+  { command: "rclone", package: "rclone" },
+  { command: "ssh-agent", package: "openssh-client" },
+];
+
+/**
+ * Scenario 1 on a throw-away machine, in one go: lock, machine, stack, checks, record, tear-down. Whatever happens, the
+ * machine and all that was restored on it are gone at the end, unless it is to be kept.
+ */
+export async function drill(options: DrillOptions): Promise<DrillResult> {
+  const loaded = await loadSite(options.siteFile);
+  const { reporter, signal } = options;
+  const say = (line: string) => {
+    reporter.say(line);
+  };
+  await ensureDebianPackages([...needs, ...baseNeeds, ...machineNeeds], say);
+  return exclusively(
+    join(stateDirectory(loaded.site.name), "drill.lock"),
+    () => {
+      say(`another drill of ${loaded.site.name} is under way; waiting for its end`);
+    },
+    signal,
+    () => onMachine(options, loaded, say),
+  );
+}
+
+async function onMachine(
+  options: DrillOptions,
+  loaded: LoadedSite,
+  say: (line: string) => void,
+): Promise<DrillResult> {
+  const { reporter, signal, siteFile } = options;
+  const { site } = loaded;
+  const preparing = Date.now();
+  await sweepMachines(say);
+  const points = await sitePoints(loaded, say);
+  const pin = pinOf(choosePoint(points, { id: options.pointId, before: options.before }));
+  if (!pin) throw new Error("a good point was not read to its end");
+  const engine = await requireEngine({ allowBuild: true, say, signal });
+  await ensureBase(site.server.release, say);
+  const plugin = await prepareCommandPlugin(engine, say);
+
+  const startedAt = new Date();
+  const run = runId("drill", startedAt);
+  const runDirectory = join(stateDirectory(site.name), "runs", run);
+  await mkdir(runDirectory, { recursive: true, mode: 0o700 });
+  const stackDirectory = join(runDirectory, "stack");
+  let agent: ThrowAwayAgent | undefined;
+  let machine: Machine | undefined;
+  let kept: DrillResult["kept"];
+  try {
+    agent = await startAgent();
+    const made = await createMachine({
+      release: site.server.release,
+      authorizedKeys: [agent.publicKey],
+      admittedHosts: applicationHosts(site.application.git),
+      say,
+      signal,
+    });
+    machine = made;
+    const { address, port, user, hostKey } = made;
+    const result = await recover({
+      kind: "drill",
+      settings: { siteFile, pin, attempt: 1, run: { id: run, who: "a drill", why: `drill ${site.name}` } },
+      target: { address, port, user, hostKey, agentSocketPath: agent.socketPath },
+      engine,
+      plugin,
+      stack: `${site.name}.staging`,
+      stackDirectory,
+      runDirectory,
+      startedAt,
+      preparationSeconds: (startedAt.getTime() - preparing) / 1000,
+      surroundings: () => ({
+        breaches: made.wall.canary.touched.map(({ from, protocol }) => `${protocol} from ${from}`),
+        notes: [
+          "the machine is a container without a route: a wall against accidents, not against an attacker who is root in it",
+          ...made.wall.refused.map(({ host }) => `refused by the wall: ${host}`),
+        ],
+      }),
+      reporter,
+      signal,
+    });
+    if (options.keep && !signal.aborted) {
+      const key = join(runDirectory, "key");
+      await agent.saveKey(key);
+      await machine.release();
+      kept = {
+        enter: `ssh -i ${key} -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null ${user}@${address}`,
+        remove: `npx recovery machine remove ${machine.id}`,
+      };
+    }
+    return { ...result, ...(kept ? { kept } : {}) };
+  } finally {
+    if (machine && !kept) await machine.destroy();
+    await agent?.close();
+    // The state of a machine that is gone is of no use to anybody.
+    await rm(stackDirectory, { recursive: true, force: true });
+  }
+}
+
+/** The host names that the application's source may be fetched from, beside the package mirror. */
+function applicationHosts(git: string | undefined): string[] {
+  return git !== undefined && URL.canParse(git) ? [new URL(git).hostname] : [];
+}

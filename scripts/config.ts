@@ -1,0 +1,26 @@
+import { Command } from "commander";
+import { siteJsonSchema } from "../site/json-schema.ts";
+import { loadSite } from "../site/load.ts";
+
+export function configCommand(): Command {
+  const config = new Command("config").description("the site's configuration");
+  config
+    .command("check")
+    .description("say all that is wrong with a site.yaml, with line numbers")
+    .option("--site <file>", "the site's configuration", "site.yaml")
+    .option("--json", "print the site as it is understood, every default filled in", false)
+    .option("--debug", "show where an error came from", false)
+    .action(async (options: { site: string; json: boolean }) => {
+      const { site, file } = await loadSite(options.site);
+      console.log(
+        options.json ? JSON.stringify(site, null, 2) : `${file}: ${site.name} is configured without errors`,
+      );
+    });
+  config
+    .command("schema")
+    .description("print the JSON Schema of site.yaml, for editors")
+    .action(() => {
+      console.log(JSON.stringify(siteJsonSchema(), null, 2));
+    });
+  return config;
+}

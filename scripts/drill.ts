@@ -1,0 +1,54 @@
+import { Command } from "commander";
+import { report } from "../evidence/report.ts";
+import { drill } from "../run/drill.ts";
+import { exitCodeOf } from "./exit-code.ts";
+import { moment } from "./moment.ts";
+import { display, progressOutput } from "./display.ts";
+import { interruption } from "./interruption.ts";
+
+interface Options {
+  site: string;
+  point?: string;
+  before?: Date;
+  keep: boolean;
+  json: boolean;
+}
+
+export function drillCommand(): Command {
+  return new Command("drill")
+    .description(
+      "restore the site on a throw-away machine without a way out, check it, and show the time of every step",
+    )
+    .option("--site <file>", "the site's configuration", "site.yaml")
+    .option("--point <id>", "the restore point; the newest good one by default")
+    .option(
+      "--before <time>",
+      "only points with data of before this time (ISO 8601, such as 2026-03-01T02:00Z)",
+      moment,
+    )
+    .option("--keep", "leave the machine when done, and say how to get in", false)
+    .option("--json", "print the run's record as one JSON document", false)
+    .option("--debug", "show where an error came from", false)
+    .action(async (options: Options) => {
+      const reporter = display(progressOutput());
+      const signal = interruption((line) => {
+        reporter.say(line);
+      });
+      const { record, recordFile, kept } = await drill({
+        siteFile: options.site,
+        ...(options.point === undefined ? {} : { pointId: options.point }),
+        ...(options.before === undefined ? {} : { before: options.before }),
+        keep: options.keep,
+        reporter,
+        signal,
+      });
+      if (options.json)
+        console.log(JSON.stringify({ record, recordFile, ...(kept ? { kept } : {}) }, null, 2));
+      else {
+        console.log(report(record));
+        console.log(`record: ${recordFile}`);
+        if (kept) console.log(`enter the machine:  ${kept.enter}\nremove it:          ${kept.remove}`);
+      }
+      process.exitCode = exitCodeOf(record);
+    });
+}

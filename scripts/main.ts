@@ -1,0 +1,68 @@
+import { readFileSync } from "node:fs";
+import { Command } from "commander";
+import { exitCodes, OperatorError } from "../site/operator-error.ts";
+import { checkCommand } from "./check.ts";
+import { configCommand } from "./config.ts";
+import { drillCommand } from "./drill.ts";
+import { machineCommand } from "./machine.ts";
+import { pointsCommand } from "./points.ts";
+import { rebuildCommand } from "./rebuild.ts";
+
+const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
+  version: string;
+};
+
+const program = new Command("recovery")
+  .description(
+    "Brings a lost PHP site back on a blank Debian host, proves that it serves, and shows the time.",
+  )
+  .version(version)
+  .showHelpAfterError()
+  .exitOverride()
+  .addHelpText(
+    "after",
+    `
+Exit codes:
+  ${exitCodes.done}    done
+  ${exitCodes.failed}    the run failed, or a check or an objective was missed
+  ${exitCodes.usage}    wrong usage or configuration
+  ${exitCodes.missingHere}    something it needs is missing here
+  ${exitCodes.refused}    refused for safety
+  ${exitCodes.interrupted}  interrupted, cleaned up`,
+  );
+for (const command of [
+  checkCommand,
+  configCommand,
+  drillCommand,
+  machineCommand,
+  pointsCommand,
+  rebuildCommand,
+]) {
+  program.addCommand(command());
+}
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.exitCode = tell(error);
+}
+
+/** An error as the operator reads it; the stack only with --debug. Returns the exit code. */
+function tell(error: unknown): number {
+  if (isUsageError(error)) return error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
+  if (process.argv.includes("--debug")) console.error(error);
+  if (error instanceof OperatorError) {
+    console.error(error.message);
+    return error.exitCode;
+  }
+  const what = error instanceof Error ? error.message : String(error);
+  console.error(
+    `${what}\nthis is a fault of the tool, not of your site\nrun the same with --debug and report what it prints`,
+  );
+  return exitCodes.failed;
+}
+
+/** What commander throws instead of ending the process; it has printed its text already. */
+function isUsageError(error: unknown): error is { exitCode: number } {
+  return error instanceof Error && "code" in error && String(error.code).startsWith("commander.");
+}

@@ -1,0 +1,90 @@
+import { createInterface } from "node:readline/promises";
+import { Command } from "commander";
+import { report } from "../evidence/report.ts";
+import { rebuild, type RebuildOptions } from "../run/rebuild.ts";
+import { exitCodes, OperatorError } from "../site/operator-error.ts";
+import { fingerprint } from "../ssh/connection.ts";
+import { age } from "../stacks/recovery.ts";
+import { display, progressOutput } from "./display.ts";
+import { exitCodeOf } from "./exit-code.ts";
+import { interruption } from "./interruption.ts";
+import { moment } from "./moment.ts";
+import { target } from "./target.ts";
+
+interface Options {
+  site: string;
+  host: string;
+  hostKey: string;
+  point?: string;
+  before?: Date;
+  yes: boolean;
+  json: boolean;
+}
+
+export function rebuildCommand(): Command {
+  return new Command("rebuild")
+    .description("restore the site on a blank Debian host; run again, it goes on where it stopped")
+    .requiredOption("--host <host>", "the host: [USER@]ADDRESS[:PORT]")
+    .requiredOption("--host-key <key>", "its public host key: 'ssh-ed25519 AAAA…'")
+    .option("--site <file>", "the site's configuration", "site.yaml")
+    .option("--point <id>", "the restore point; the newest good one by default")
+    .option("--before <time>", "only points with data of before this time (ISO 8601)", moment)
+    .option("--yes", "do not ask", false)
+    .option("--json", "print the run's record as one JSON document", false)
+    .option("--debug", "show where an error came from", false)
+    .action(async (options: Options) => {
+      const reporter = display(progressOutput());
+      const signal = interruption((line) => {
+        reporter.say(line);
+      });
+      const result = await rebuild({
+        siteFile: options.site,
+        target: target(options.host, options.hostKey),
+        ...(options.point === undefined ? {} : { pointId: options.point }),
+        ...(options.before === undefined ? {} : { before: options.before }),
+        confirm: (question) => confirm(options, question),
+        reporter,
+        signal,
+      });
+      if (!result) {
+        process.exitCode = exitCodes.refused;
+        return;
+      }
+      const { record, recordFile } = result;
+      console.log(
+        options.json
+          ? JSON.stringify({ record, recordFile }, null, 2)
+          : `${report(record)}\nrecord: ${recordFile}`,
+      );
+      process.exitCode = exitCodeOf(record);
+    });
+}
+
+/** One screen before anything is touched: which host, which point, what is lost. */
+async function confirm(
+  options: Options,
+  { point, resumed, loaded }: Parameters<RebuildOptions["confirm"]>[0],
+): Promise<boolean> {
+  const time = point.timeOfData ?? "unknown";
+  console.error(
+    [
+      `${resumed ? "go on rebuilding" : "rebuild"} ${loaded.site.name} (${loaded.site.domain})`,
+      `  on    ${options.host}, host key ${fingerprint(options.hostKey)}`,
+      `  from  ${point.id} in ${point.store}, ${point.state}`,
+      `  lost  everything after ${time}: ${age(time, new Date())}`,
+    ].join("\n"),
+  );
+  if (options.yes) return true;
+  if (!process.stdin.isTTY) {
+    throw new OperatorError(
+      exitCodes.refused,
+      "a rebuild is confirmed before it begins",
+      "there is no terminal to ask on",
+      "read the lines above, then run the same with --yes",
+    );
+  }
+  const prompt = createInterface({ input: process.stdin, output: process.stderr });
+  const answer = await prompt.question("type the site's name to begin: ");
+  prompt.close();
+  return answer.trim() === loaded.site.name;
+}

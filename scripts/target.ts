@@ -1,0 +1,24 @@
+import { exitCodes, OperatorError } from "../site/operator-error.ts";
+import type { SshTarget } from "../ssh/connection.ts";
+
+/**
+ * The host as the command line names it: `[USER@]ADDRESS[:PORT]`, with its public key. Recovery never asks a host for its
+ * own key: whoever answers first would be believed.
+ */
+export function target(host: string, hostKey: string): SshTarget {
+  const match = /^(?:([a-z_][a-z0-9_-]*)@)?(\[[0-9a-f:]+\]|[^:@\s]+)(?::(\d{1,5}))?$/i.exec(host);
+  if (!match) {
+    throw new OperatorError(
+      exitCodes.usage,
+      `'${host}' does not name a host`,
+      "a host is written as ADDRESS, USER@ADDRESS or USER@ADDRESS:PORT",
+      "for example: --host root@192.0.2.10",
+    );
+  }
+  return {
+    user: match[1] ?? "root",
+    address: (match[2] ?? "").replace(/^\[|\]$/g, ""),
+    port: Number(match[3] ?? 22),
+    hostKey,
+  };
+}
