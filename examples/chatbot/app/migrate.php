@@ -1,0 +1,31 @@
+<?php
+
+/**
+ * Brings the database's schema up to date: each file of migrations/ once, in order of its name. Run it as often as you like.
+ */
+
+declare(strict_types=1);
+
+use Chatbot\Database;
+
+require __DIR__ . '/bootstrap.php';
+
+$database = Database::openOrCreate($config['database_path']);
+$database->exec(
+    'CREATE TABLE IF NOT EXISTS schema_migrations (version TEXT PRIMARY KEY, applied_at TEXT NOT NULL) STRICT',
+);
+foreach (glob(__DIR__ . '/migrations/*.sql') as $file) {
+    $version = basename($file, '.sql');
+    // The question stands inside the transaction, so that two runs at once apply a migration once.
+    $database->exec('BEGIN IMMEDIATE');
+    $known = $database->prepare('SELECT 1 FROM schema_migrations WHERE version = ?');
+    $known->execute([$version]);
+    if ($known->fetchColumn() === false) {
+        $database->exec(file_get_contents($file));
+        $database->prepare('INSERT INTO schema_migrations (version, applied_at) VALUES (?, ?)')
+            ->execute([$version, Database::now()]);
+        echo "applied $version\n";
+    }
+    $known->closeCursor();
+    $database->exec('COMMIT');
+}

@@ -1,0 +1,223 @@
+import { constants } from "node:fs";
+import { access, copyFile, cp, mkdir, mkdtemp, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
+import { basename, delimiter, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { OperatorError, exitCodes } from "../../site/operator-error.ts";
+import { makeArchive } from "./archive.ts";
+import { makeBundle } from "./bundle.ts";
+import { makeDatabase } from "./database.ts";
+import { environmentFile } from "./environment-file.ts";
+import { type SampleUpload, writeUploads } from "./sample-uploads.ts";
+
+/** How large the sample is, when its backup was made, and where it goes. */
+export interface SampleOptions {
+  /** Agents in the database. Default 20. */
+  agents?: number;
+  /** Messages in the database, eight to a conversation. Default 200. */
+  messages?: number;
+  /** Uploaded files. Default 12. */
+  uploads?: number;
+  /** Size of each of them in bytes. Default 4096. */
+  uploadBytes?: number;
+  /** When the backup says that it was made, to the second. Default now. */
+  time?: Date;
+  /**
+   * Folder of site.yaml; bundle and backups go to its build/. Default this one; another gets a copy of site.yaml, unless
+   * it has one already.
+   */
+  directory?: string;
+  /** Variables of .env, added to the default ones or standing in their place. */
+  environment?: Record<string, string>;
+}
+
+/** What was made. The same options give the same bytes. */
+export interface PreparedSample {
+  /** site.yaml, with whose relative paths the rest agrees. */
+  site: string;
+  /** The application as a git bundle, and the commit id that the tag in site.yaml stands for. */
+  bundle: string;
+  revision: string;
+  /** The archive in build/backups, and the time that its name carries. */
+  archive: string;
+  time: Date;
+  /** Rows by table. */
+  rows: Record<string, number>;
+  uploads: SampleUpload[];
+}
+
+const sampleFolder = fileURLToPath(new URL(".", import.meta.url));
+const applicationFolder = join(sampleFolder, "app");
+const tag = "v1.0.0";
+const hostname = "chatbot.example.test";
+const archivesKept = 3;
+const workFolderPrefix = ".work-";
+const abandonedAfterMilliseconds = 60 * 60 * 1000;
+/** Debian's packages are named like the commands. */
+const commands = ["git", "sqlite3", "tar", "gzip"];
+/** No real secrets, and told as such at a glance. One value has what breaks careless readers of .env. */
+const defaultEnvironment = {
+  OPENAI_API_KEY: "sk-sample-not-a-real-key-0000000000000000",
+  ADMIN_TOKEN: "sample-not-a-real-token-00000000000000000000",
+  CHATBOT_NAME: `The "sample" chatbot # 1`,
+  OPENAI_BASE_URL: "https://api.openai.com/v1",
+  DATABASE_PATH: "data/admin.db",
+};
+
+/**
+ * Makes the sample's bundle and a backup as the runbook's scripts pack it. Each file appears complete under its name or
+ * not at all; of the backups in the folder the newest three stay, the new one always.
+ * Throws an OperatorError when a command that it needs is not installed, or an option makes no sense.
+ */
+export async function prepareSample(options: SampleOptions = {}): Promise<PreparedSample> {
+  const {
+    agents = 20,
+    messages = 200,
+    uploads = 12,
+    uploadBytes = 4096,
+    time: wanted = new Date(),
+  } = options;
+  for (const [name, value] of Object.entries({ agents, messages, uploads, uploadBytes })) {
+    if (!Number.isSafeInteger(value) || value < 0) throw unusable(name, "a whole number from 0");
+  }
+  if (Number.isNaN(wanted.getTime())) throw unusable("time", "a time such as 2026-01-31T04:00:00Z");
+  await requireCommands();
+
+  const time = new Date(Math.floor(wanted.getTime() / 1000) * 1000);
+  const directory = resolve(options.directory ?? sampleFolder);
+  const build = join(directory, "build");
+  const backups = join(build, "backups");
+  await mkdir(build, { recursive: true, mode: 0o700 });
+  await mkdir(backups, { recursive: true, mode: 0o700 });
+  await removeAbandonedWork(build);
+  await copySiteFile(directory);
+
+  // Inside build/, so that a rename is atomic; mkdtemp makes it 0700, and there are secrets in it.
+  const work = await mkdtemp(join(build, workFolderPrefix));
+  try {
+    const revision = await makeBundle(applicationFolder, tag, join(work, "chatbot.bundle"), work);
+    const live = join(work, "site");
+    const data = join(live, "data");
+    await mkdir(join(data, "exports"), { recursive: true });
+    const rows = await makeDatabase(join(data, "admin.db"), join(applicationFolder, "migrations"), {
+      agents,
+      messages,
+    });
+    const files = await writeUploads(join(data, "uploads"), uploads, uploadBytes);
+    await writeFile(join(data, "worker.heartbeat"), `${time.toISOString()}\n`);
+    await writeFile(join(live, ".env"), environmentFile({ ...defaultEnvironment, ...options.environment }));
+    for (const file of ["config.php", "composer.json"])
+      await cp(join(applicationFolder, file), join(live, file));
+    const made = await makeArchive(live, [".env", "config.php", "composer.json"], time, hostname, work);
+
+    const bundle = join(build, "chatbot.bundle");
+    const archive = join(backups, basename(made));
+    await rename(join(work, "chatbot.bundle"), bundle);
+    await rename(made, archive);
+    await removeOldArchives(backups, basename(archive));
+    return { site: join(directory, "site.yaml"), bundle, revision, archive, time, rows, uploads: files };
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+}
+
+function unusable(option: string, expected: string): OperatorError {
+  return new OperatorError(
+    exitCodes.usage,
+    `the sample cannot be made with this ${option}`,
+    `${option} must be ${expected}`,
+    "run it again with another value, or without the option",
+  );
+}
+
+async function requireCommands(): Promise<void> {
+  const folders = (process.env["PATH"] ?? "").split(delimiter).filter((folder) => folder !== "");
+  const isThere = async (command: string): Promise<boolean> => {
+    const looks = folders.map((folder) => access(join(folder, command), constants.X_OK));
+    return (await Promise.allSettled(looks)).some((look) => look.status === "fulfilled");
+  };
+  const there = await Promise.all(commands.map(isThere));
+  const missing = commands.filter((_, index) => there[index] === false);
+  if (missing.length > 0) {
+    throw new OperatorError(
+      exitCodes.missingHere,
+      `the sample cannot be made without ${missing.join(", ")}`,
+      "not found on PATH",
+      `apt-get install -y ${missing.join(" ")}`,
+    );
+  }
+}
+
+/** Work of a process that was killed. What is younger may be another process at work now. */
+async function removeAbandonedWork(build: string): Promise<void> {
+  for (const name of (await readdir(build)).filter((entry) => entry.startsWith(workFolderPrefix))) {
+    const path = join(build, name);
+    const details = await stat(path).catch(() => undefined);
+    if (details !== undefined && Date.now() - details.mtimeMs > abandonedAfterMilliseconds) {
+      await rm(path, { recursive: true, force: true });
+    }
+  }
+}
+
+/** Never over a file that is there: it may have been edited. */
+async function copySiteFile(directory: string): Promise<void> {
+  const target = join(directory, "site.yaml");
+  await copyFile(join(sampleFolder, "site.yaml"), target, constants.COPYFILE_EXCL).catch((error: unknown) => {
+    if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
+  });
+}
+
+async function removeOldArchives(backups: string, justMade: string): Promise<void> {
+  const others = (await readdir(backups))
+    .filter((name) => /^full_backup_\d{8}_\d{6}\.tar\.gz$/.test(name) && name !== justMade)
+    .sort();
+  for (const name of others.slice(0, -(archivesKept - 1))) await rm(join(backups, name), { force: true });
+}
+
+/** What the command line says; throws an OperatorError for an unknown option or a value that is no number. */
+function readOptions(args: string[]): SampleOptions {
+  const text = { type: "string" } as const;
+  try {
+    const { values } = parseArgs({
+      args,
+      options: {
+        agents: text,
+        messages: text,
+        uploads: text,
+        "upload-bytes": text,
+        directory: text,
+        time: text,
+      },
+    });
+    return {
+      ...(values.agents !== undefined && { agents: wholeNumber(values.agents) }),
+      ...(values.messages !== undefined && { messages: wholeNumber(values.messages) }),
+      ...(values.uploads !== undefined && { uploads: wholeNumber(values.uploads) }),
+      ...(values["upload-bytes"] !== undefined && { uploadBytes: wholeNumber(values["upload-bytes"]) }),
+      ...(values.directory !== undefined && { directory: values.directory }),
+      ...(values.time !== undefined && { time: new Date(values.time) }),
+    };
+  } catch (error) {
+    throw new OperatorError(
+      exitCodes.usage,
+      "the sample's options cannot be understood",
+      error instanceof Error ? error.message : String(error),
+      "options: --agents N --messages N --uploads N --upload-bytes N --directory DIR --time ISO",
+      { cause: error },
+    );
+  }
+}
+
+function wholeNumber(text: string): number {
+  return /^\d+$/.test(text) ? Number(text) : Number.NaN;
+}
+
+if (process.argv[1] !== undefined && resolve(process.argv[1]) === fileURLToPath(import.meta.url)) {
+  try {
+    console.log(JSON.stringify(await prepareSample(readOptions(process.argv.slice(2))), null, 2));
+  } catch (error) {
+    if (!(error instanceof OperatorError)) throw error;
+    console.error(error.message);
+    process.exitCode = error.exitCode;
+  }
+}
