@@ -1,7 +1,8 @@
 <?php
 
 /**
- * Brings the database's schema up to date: each file of migrations/ once, in order of its name. Run it as often as you like.
+ * Brings the database's schema up to date: each file of migrations/ once, in order of its name.
+ * Run it as often as you like.
  */
 
 declare(strict_types=1);

@@ -27,7 +27,8 @@ final class Agents
     /** @return array<string, mixed>|null The agent with its prompts; null when there is none of that id. */
     public function find(int $id): ?array
     {
-        $agent = $this->rows('SELECT id, name, description, model, created_at FROM agents WHERE id = ?', $id)[0] ?? null;
+        $columns = 'id, name, description, model, created_at';
+        $agent = $this->rows("SELECT $columns FROM agents WHERE id = ?", $id)[0] ?? null;
         if ($agent === null) {
             return null;
         }

@@ -61,7 +61,9 @@ final class Conversations
     /** Titles a conversation after its first message. */
     public function giveTitle(string $id): void
     {
-        $statement = $this->database->prepare('SELECT content FROM messages WHERE conversation_id = ? ORDER BY id LIMIT 1');
+        $statement = $this->database->prepare(
+            'SELECT content FROM messages WHERE conversation_id = ? ORDER BY id LIMIT 1',
+        );
         $statement->execute([$id]);
         $title = mb_strimwidth((string) $statement->fetchColumn(), 0, 60, '…');
         $this->database->prepare('UPDATE conversations SET title = ? WHERE id = ?')->execute([$title, $id]);

@@ -9,8 +9,8 @@ use RuntimeException;
 /**
  * A .env file: `NAME=value` lines, comments, `export` in front if one likes.
  *
- * Unquoted values end at ` #` and are trimmed; in "double quotes" \n, \r, \", \\ and \$ are escapes; 'single quotes' are
- * literal. Errors name the line and never its text, which may be a secret.
+ * Unquoted values end at ` #` and are trimmed; in "double quotes" \n, \r, \", \\ and \$ are escapes; 'single quotes'
+ * are literal. Errors name the line and never its text, which may be a secret.
  */
 final class EnvironmentFile
 {
