@@ -297,7 +297,7 @@ export function planCompleteFailure(request: CompleteFailureRequest): Step[] {
         aliases: site.aliases,
         email: site.tls.email,
         webroot: site.tls.webroot,
-        authority: isolated ? "pebble" : "default",
+        authority: isolated ? "pebble" : (site.tls.directory ?? "default"),
       },
       after: ["install-remaining-packages"],
       budgetSeconds: minutes(15),

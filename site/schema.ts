@@ -82,6 +82,10 @@ const nginxSchema = z.strictObject({
 
 const tlsSchema = z.strictObject({
   email: z.email().describe("Where the certificate authority writes to."),
+  directory: z
+    .url({ protocol: /^https$/ })
+    .optional()
+    .describe("The ACME directory of another authority than Let's Encrypt. The host must trust it."),
   webroot: absolutePath
     .default("/var/www/letsencrypt")
     .describe("The folder that nginx serves /.well-known/acme-challenge/ from."),
