@@ -7,7 +7,7 @@
  * - `damaged`: it must not be restored, for the reason given;
  * - `foreign`: not a restore point of this site, or not one at all.
  */
-export type RestorePointState = "complete" | "readable" | "proven" | "partial" | "damaged" | "foreign";
+type RestorePointState = "complete" | "readable" | "proven" | "partial" | "damaged" | "foreign";
 
 /** A file in an archive. */
 export interface Member {

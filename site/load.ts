@@ -81,9 +81,7 @@ export function parseSite(bytes: Uint8Array): Site | ConfigurationError[] {
   const wrong = parsed.success
     ? []
     : parsed.error.issues.flatMap((issue) => issueMessages(issue, written ?? {}));
-  const contradicted = contradictions(parsed.success ? parsed.data : readable(written ?? {})).filter(
-    ({ path }) => !wrong.some((issue) => isWithin(issue.path, path)),
-  );
+  const contradicted = contradictions(parsed.success ? parsed.data : readable(written ?? {}));
   errors.push(...[...wrong, ...contradicted].map((issue) => located(issue, lines)));
   return parsed.success && errors.length === 0 ? parsed.data : inOrder(errors);
 }
@@ -129,10 +127,6 @@ function withoutFaults(schema: z.ZodType, value: unknown): unknown {
     }
   }
   return copy;
-}
-
-function isWithin(path: readonly PropertyKey[], outer: readonly PropertyKey[]): boolean {
-  return outer.every((part, index) => path[index] === part);
 }
 
 function located({ path, message }: Issue, lines: YamlLines): ConfigurationError {

@@ -23,7 +23,7 @@ export interface StoredOddity {
 }
 
 /** The folder of a store of kind `directory`, absolute. `siteDirectory` is that of site.yaml. */
-export function directoryOf(store: Store, siteDirectory: string): string {
+function directoryOf(store: Store, siteDirectory: string): string {
   return resolve(siteDirectory, store.path);
 }
 

@@ -102,7 +102,7 @@ test("whatever is broken, partial or foreign is listed with its reason and never
   writeFileSync(join(folder, "corrupted_20251108_000000.gz"), "x");
   writeFileSync(join(folder, "notes.txt"), "x");
   mkdirSync(join(folder, "old"));
-  execFileSync("mkfifo", [join(folder, "full_backup_20251109_000000.tar.gz")]);
+  execFileSync("/usr/bin/mkfifo", [join(folder, "full_backup_20251109_000000.tar.gz")]);
   symlinkSync("nowhere", join(folder, "full_backup_latest.tar.gz"));
 
   const points = await list();

@@ -1,0 +1,25 @@
+import type { RestorePoint } from "./restore-point.ts";
+import type { Site } from "../site/schema.ts";
+
+/** Something of a site that a restore point should hold and does not. */
+export interface MissingMember {
+  /** Relative to the archive's top folder. */
+  member: string;
+  /** What it is to the site, such as `database club`. */
+  of: string;
+}
+
+/** What a site is restored from and is not in the point, or is empty there. Pure. */
+export function missingMembers(point: Pick<RestorePoint, "members">, site: Site): MissingMember[] {
+  const present = new Set(point.members.filter(({ bytes }) => bytes > 0).map(({ path }) => path));
+  const configuration = [
+    ...site.configuration.files,
+    ...(site.nginx.from === "backup" ? [site.nginx.site] : []),
+  ];
+  return [
+    ...site.databases.map(({ name, member }) => ({ member, of: `database ${name}` })),
+    ...site.uploads.map(({ path, member }) => ({ member, of: `uploads ${path}` })),
+    ...site.data.map(({ path, member }) => ({ member, of: `data ${path}` })),
+    ...configuration.map((file) => ({ member: `config/${file}`, of: `configuration ${file}` })),
+  ].filter(({ member }) => !present.has(member));
+}

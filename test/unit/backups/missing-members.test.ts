@@ -1,0 +1,39 @@
+import { readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import { missingMembers } from "../../../backups/missing-members.ts";
+import { parseSite } from "../../../site/load.ts";
+
+const site = parseSite(readFileSync(new URL("../../../site/example.yaml", import.meta.url)));
+if (Array.isArray(site)) throw new Error("the example is wrong");
+
+const members = [
+  "database/admin.db.gz",
+  "files/uploads.tar.gz",
+  "data/app_data.tar.gz",
+  "config/.env",
+  "config/config.php",
+].map((path) => ({ path, bytes: 100, unpackedBytes: 100 }));
+
+test("a point that holds all of a site misses nothing", () => {
+  expect(missingMembers({ members }, site)).toEqual([]);
+});
+
+test("what is absent or empty is named, with what it is to the site", () => {
+  expect(missingMembers({ members: members.slice(2) }, site)).toEqual([
+    { member: "database/admin.db.gz", of: "database club" },
+    { member: "files/uploads.tar.gz", of: "uploads data/uploads" },
+  ]);
+  expect(
+    missingMembers(
+      { members: members.map((one) => (one.path === "config/.env" ? { ...one, bytes: 0 } : one)) },
+      site,
+    ),
+  ).toEqual([{ member: "config/.env", of: "configuration .env" }]);
+});
+
+test("a web server's configuration that comes from the backup is missed there", () => {
+  const fromBackup = { ...site, nginx: { site: "nginx.conf", from: "backup" as const } };
+  expect(missingMembers({ members }, fromBackup)).toEqual([
+    { member: "config/nginx.conf", of: "configuration nginx.conf" },
+  ]);
+});
