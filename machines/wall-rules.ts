@@ -32,8 +32,9 @@ export function wallRules(place: WallPlace): { ipv4: string; ipv6: string } {
     `-A ${chain}-${of} -j REJECT --reject-with ${notice}`,
   ];
   const table = (lines: string[]) => ["*filter", ...lines, "COMMIT", ""].join("\n");
-  const ipv4Notice = "icmp-admin-prohibited";
-  const ipv6Notice = "icmp6-adm-prohibited";
+  // "Port unreachable" is the one notice that fails a waiting UDP socket at once: look-ups of names end there and then.
+  const ipv4Notice = "icmp-port-unreachable";
+  const ipv6Notice = "icmp6-port-unreachable";
   return {
     ipv4: table([
       `:${chain}-in - [0:0]`,
