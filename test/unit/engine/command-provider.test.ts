@@ -41,10 +41,10 @@ test("everything else is refused by name, all at once", () => {
     ).map(({ property, reason }) => `${property} ${reason}`),
   ).toEqual([
     `addPreviousOutputInEnv true, the vendor's default, ${notDone}: set it to false`,
-    "logging must be one of stdout, stderr, stdoutAndStderr, none",
     `update ${notDone}`,
     `delete ${notDone}`,
     `environment ${notDone}`,
+    "logging must be one of stdout, stderr, stdoutAndStderr, none",
     "connection.port must be a port",
     "connection.dialErrorLimit must be 0 or more: dialling without end is refused",
     "connection.perDialTimeout must be more than 0 seconds: dialling without end is refused",

@@ -1,0 +1,106 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { exitCodes, OperatorError } from "../../site/operator-error.ts";
+import type { SshConnection } from "../../ssh/connection.ts";
+import type { Command } from "./command.ts";
+
+export interface Outputs {
+  stdout: string;
+  stderr: string;
+}
+
+/** The vendor's plugin has no limit either: on the host, run-step ends what exceeds its step's. */
+const timeoutSeconds = 24 * 3600;
+
+/**
+ * Runs the command and returns what it printed, without the last line end.
+ * Throws when it exits with another code than 0, with all that it printed as the vendor's plugin words it.
+ * `tell` gets one line for the display at a time.
+ */
+export async function carryOut(
+  command: Command,
+  text: string,
+  signal: AbortSignal,
+  tell: (line: string) => void,
+): Promise<Outputs> {
+  const connection = await dial(command.connection, signal, tell);
+  try {
+    const printed: Buffer[] = [];
+    const lines = { stdout: new Lines(tell), stderr: new Lines(tell) };
+    const {
+      exitCode,
+      signal: endedBy,
+      stdout,
+      stderr,
+    } = await connection.run(text, {
+      timeoutSeconds,
+      signal,
+      ...(command.stdin === undefined ? {} : { stdin: command.stdin }),
+      onOutput: (chunk, stream) => {
+        printed.push(chunk);
+        if (command.logging === "stdoutAndStderr" || command.logging === stream) lines[stream].add(chunk);
+      },
+    });
+    lines.stdout.end();
+    lines.stderr.end();
+    if (exitCode !== 0) {
+      const cause = endedBy === undefined ? "" : ` from signal ${endedBy.replace(/^SIG/, "")}`;
+      throw new Error(
+        `Process exited with status ${exitCode}${cause}: running ${JSON.stringify(text)}:\n${Buffer.concat(printed).toString()}`,
+      );
+    }
+    return { stdout: stdout.replace(/\n$/, ""), stderr: stderr.replace(/\n$/, "") };
+  } finally {
+    await connection.close();
+  }
+}
+
+/** Tries again only what may pass by itself; another host key or a missing login key does not. */
+async function dial(
+  to: Command["connection"],
+  signal: AbortSignal,
+  tell: (line: string) => void,
+): Promise<SshConnection> {
+  const { connect } = await import("../../ssh/connection.ts");
+  const { host: address, port, user, hostKey, agentSocketPath } = to;
+  const target = {
+    address,
+    port,
+    user,
+    hostKey,
+    ...(agentSocketPath === undefined ? {} : { agentSocketPath }),
+  };
+  let pauseMilliseconds = 100;
+  for (let failed = 0; ;) {
+    try {
+      return await connect(target, { timeoutSeconds: to.perDialTimeout, signal });
+    } catch (error) {
+      failed += 1;
+      const mayPass = error instanceof OperatorError && error.exitCode === exitCodes.failed;
+      if (!mayPass || failed > to.dialErrorLimit) throw error;
+      tell(`Dial ${failed}/${to.dialErrorLimit} failed: retrying`);
+      await delay(pauseMilliseconds, undefined, { signal });
+      pauseMilliseconds = Math.min(pauseMilliseconds * 1.5, 5000);
+    }
+  }
+}
+
+/** Cuts a stream of bytes into lines. */
+class Lines {
+  #rest = "";
+  readonly #decoder = new TextDecoder();
+  readonly #tell: (line: string) => void;
+
+  constructor(tell: (line: string) => void) {
+    this.#tell = tell;
+  }
+
+  add(chunk: Buffer): void {
+    const lines = (this.#rest + this.#decoder.decode(chunk, { stream: true })).split("\n");
+    this.#rest = lines.pop() ?? "";
+    for (const line of lines) this.#tell(line);
+  }
+
+  end(): void {
+    if (this.#rest !== "") this.#tell(this.#rest);
+  }
+}
