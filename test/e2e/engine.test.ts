@@ -127,9 +127,12 @@ function upElsewhere(): ChildProcess {
       program: async () => {
         new command.remote.Command("step", { connection: { host: "192.0.2.1" }, create: "true" });
       } });
+    process.on("SIGINT", () => {});
     await stack.up();`;
   const child = spawn(process.execPath, ["--import", "tsx", "--input-type=module", "-e", program], {
     stdio: ["ignore", "ignore", "inherit"],
+    // As a shell starts it: the leader of the terminal's foreground group.
+    detached: true,
   });
   children.push(child);
   return child;
@@ -166,7 +169,8 @@ describe("a stack", () => {
   test("never lands in the backend or the home that the owner's environment names", async () => {
     const owners = join(directory, "owners");
     vi.stubEnv("PULUMI_BACKEND_URL", `file://${owners}`);
-    vi.stubEnv("PULUMI_HOME", owners);
+    vi.stubEnv("HOME", owners);
+    vi.stubEnv("PULUMI_HOME", join(owners, "pulumi"));
     vi.stubEnv("PULUMI_ACCESS_TOKEN", "pul-of-the-owner");
     vi.stubEnv("PULUMI_CONFIG_PASSPHRASE", "of the owner");
     vi.stubEnv("PULUMI_STACK", "production");
@@ -176,6 +180,9 @@ describe("a stack", () => {
     expect(existsSync(join(stackDirectory(), "state/.pulumi/stacks/recovery-stack/site.staging.json"))).toBe(
       true,
     );
+    // With the owner's passphrase it could not be opened again without it.
+    vi.unstubAllEnvs();
+    expect((await (await open(component)).up()).changes).toEqual({ same: 2 });
   });
 
   test("fails with the program's own words, without a stack trace", async () => {
@@ -273,6 +280,17 @@ test("a stack that another run is changing is refused, and left alone", async ()
   });
   expect(locks()).toHaveLength(1);
   expect(socket.destroyed).toBe(false);
+});
+
+test("the terminal's Ctrl-C reaches the operator's process alone", async () => {
+  const child = upElsewhere();
+  const socket = await nextCreate();
+  if (child.pid === undefined) throw new Error("it did not start");
+  process.kill(-child.pid, "SIGINT");
+  // The group has the signal by now; an engine in it would not start what comes after, and fail.
+  socket.write("done");
+  const [exitCode] = (await once(child, "exit")) as [number | null];
+  expect(exitCode).toBe(0);
 });
 
 test("an engine that is killed takes its plugins along, and the run says that it was interrupted", async () => {
