@@ -2,18 +2,18 @@ import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import net, { type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
-import { delimiter, dirname, join } from "node:path";
+import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { remote } from "@pulumi/command";
 import { ResourceHook, secret, type CustomResourceOptions } from "@pulumi/pulumi";
 import {
   LocalWorkspace,
-  PulumiCommand,
   type EngineEvent,
   type OutputMap,
   type Stack,
 } from "@pulumi/pulumi/automation/index.js";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { findEngine } from "../../engine/find.ts";
 import { fingerprint } from "../../ssh/connection.ts";
 import { makeKey, says, startAgent, startSshd, type LoopbackSshd } from "./loopback-sshd.ts";
 
@@ -35,17 +35,16 @@ interface Seen {
   ran: number;
 }
 
-const givenEngine = process.env["RECOVERY_TEST_PULUMI"];
-if (givenEngine !== undefined)
-  process.env["PATH"] = `${dirname(givenEngine)}${delimiter}${process.env["PATH"] ?? ""}`;
+// Which plugins are compared must be known before the tests are listed, and that takes the engine.
+const engine = await findEngine({ allowBuild: true, say: (line) => process.stderr.write(`${line}\n`) });
+if (engine === undefined) throw new Error("no Pulumi engine can be had here");
+const { path: enginePath, command: pulumiCommand } = engine;
 
 const ours = fileURLToPath(new URL("../../engine/command-provider/", import.meta.url));
 const plugins = [{ plugin: "ours", folder: ours }, ...vendors()];
 let sshd: LoopbackSshd;
-let engine: PulumiCommand;
 
 beforeAll(async () => {
-  engine = await PulumiCommand.get();
   sshd = await startSshd();
 });
 
@@ -389,7 +388,7 @@ class TestStack {
         },
       },
       {
-        pulumiCommand: engine,
+        pulumiCommand,
         envVars: {
           PULUMI_BACKEND_URL: `file://${folder}`,
           PULUMI_HOME: join(folder, "home"),
@@ -484,7 +483,7 @@ function vendors(): { plugin: string; folder: string }[] {
   const folder = process.env["RECOVERY_VENDOR_PLUGINS"];
   if (folder === undefined) return [];
   const path = join(folder, "pulumi-resource-command");
-  const { stdout } = spawnSync("pulumi", ["package", "get-schema", path], { encoding: "utf8" });
+  const { stdout } = spawnSync(enginePath, ["package", "get-schema", path], { encoding: "utf8" });
   const { version } = JSON.parse(stdout || "{}") as { version?: string };
   return version === "1.2.1" ? [{ plugin: "the vendor's", folder }] : [];
 }
