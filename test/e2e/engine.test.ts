@@ -169,14 +169,14 @@ describe("a stack", () => {
   test("never lands in the backend or the home that the owner's environment names", async () => {
     const owners = join(directory, "owners");
     vi.stubEnv("PULUMI_BACKEND_URL", `file://${owners}`);
-    vi.stubEnv("HOME", owners);
-    vi.stubEnv("PULUMI_HOME", join(owners, "pulumi"));
+    vi.stubEnv("PULUMI_HOME", owners);
     vi.stubEnv("PULUMI_ACCESS_TOKEN", "pul-of-the-owner");
     vi.stubEnv("PULUMI_CONFIG_PASSPHRASE", "of the owner");
     vi.stubEnv("PULUMI_STACK", "production");
     const stack = await open(component);
     await stack.up();
     expect(existsSync(owners)).toBe(false);
+    expect(readdirSync(join(stackDirectory(), "home"))).toContain("workspaces");
     expect(existsSync(join(stackDirectory(), "state/.pulumi/stacks/recovery-stack/site.staging.json"))).toBe(
       true,
     );
