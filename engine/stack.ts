@@ -39,7 +39,7 @@ export interface StackOptions {
   say: (line: string) => void;
 }
 
-export interface RunOptions {
+interface RunOptions {
   onEvent?: (event: EngineEvent) => void;
   /** Lets the resources that are being worked on finish, starts no other, and fails. {@link OpenStack.kill} waits for nothing. */
   signal?: AbortSignal;
