@@ -1,11 +1,11 @@
 # shellcheck shell=bash
-# The site's environment file, read and never executed: `export $(cat .env)` breaks on spaces and runs what it finds.
-unquoted() { sed -E 's/\r$//; s/[[:space:]]+$//; s/^"(.*)"$/\1/; s/^'\''(.*)'\''$/\1/'; }
-
-# environment_value FILE NAME: a variable without its quotes; the last one wins.
-environment_value() { sed -nE "s/^[[:space:]]*(export[[:space:]]+)?${2}[[:space:]]*=[[:space:]]*//p" "$1" | tail -n 1 | unquoted; }
+# environment_value FILE NAME: a variable's value; the last one wins, a missing one is empty.
+environment_value() {
+  jq -Rsj -L "$(dirname "${BASH_SOURCE[0]}")" --arg name "$2" 'include "environment"; [variables | select(.name == $name)] | last | .value // ""' "$1"
+}
 
 # environment_secrets FILE: the values of all variables whose names say that they are secret, a line each.
 environment_secrets() {
-  sed -nE 's/^[[:space:]]*(export[[:space:]]+)?[A-Za-z0-9_]*(KEY|TOKEN|SECRET|PASSWORD|PASS|DSN|URL|CREDENTIALS?)[A-Za-z0-9_]*[[:space:]]*=[[:space:]]*//Ip' "$1" | unquoted
+  jq -Rsr -L "$(dirname "${BASH_SOURCE[0]}")" \
+    'include "environment"; variables | select(.name | test("KEY|TOKEN|SECRET|PASS|DSN|URL|CREDENTIAL"; "i")) | .value' "$1"
 }

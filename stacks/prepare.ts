@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { listPoints } from "../backups/catalogue.ts";
 import { pinnedPoint } from "../backups/choose-point.ts";
+import { missingMembers } from "../backups/missing-members.ts";
 import { pinText } from "../backups/pin.ts";
 import { isGood, pinOf, type Pin, type RestorePoint } from "../backups/restore-point.ts";
 import { planCompleteFailure } from "../runbook/complete-failure.ts";
@@ -40,6 +41,15 @@ export async function prepareRecovery(
     sitePoints(loaded, options.say),
   ]);
   const point = chosen(points, settings.pin);
+  const missing = missingMembers(point, site);
+  if (missing.length > 0) {
+    throw new OperatorError(
+      exitCodes.refused,
+      `the restore point ${point.id} does not hold all of the site`,
+      `it lacks ${missing.map(({ member, of }) => `${member} (${of})`).join(", ")}`,
+      "choose another point with --point, or correct the members in site.yaml",
+    );
+  }
   const store = site.stores.find(({ name }) => name === point.store);
   if (!store) throw new Error(`the point ${point.id} is of a store that the site does not have`);
   const archive = { name: archiveName, bytes: point.storedBytes, sha256: point.sha256 ?? "" };

@@ -1,0 +1,126 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { execa } from "execa";
+import { prepareSample } from "../../examples/chatbot/prepare.ts";
+import { baseNeeds } from "../../machines/base.ts";
+import { ensureDebianPackages } from "../../machines/debian-packages.ts";
+import { createMachine, machineNeeds, type Machine } from "../../machines/nspawn.ts";
+import { startAgent, type ThrowAwayAgent } from "../../ssh/agent.ts";
+import { connect, type SshConnection } from "../../ssh/connection.ts";
+
+const commandLine = fileURLToPath(new URL("../../scripts/recovery.js", import.meta.url));
+export const say = (line: string) => {
+  process.stderr.write(`${line}\n`);
+};
+
+/** Installs what the tests of a whole recovery need on this computer. */
+export async function needed(): Promise<void> {
+  await ensureDebianPackages(
+    [
+      ...baseNeeds,
+      ...machineNeeds,
+      { command: "git", package: "git" },
+      { command: "rclone", package: "rclone" },
+      { command: "ssh-agent", package: "openssh-client" },
+      { command: "sqlite3", package: "sqlite3" },
+    ],
+    say,
+  );
+}
+
+/** A blank host, a sample site with a backup of it, and the operator's command line: all in folders of the test's own. */
+export interface RecoveryHost {
+  machine: Machine;
+  agent: ThrowAwayAgent;
+  /** Folder of site.yaml, of the backups and of the operator's state. */
+  directory: string;
+  site: string;
+  sample: Awaited<ReturnType<typeof prepareSample>>;
+  environment: Record<string, string>;
+  /** Runs a command on the host; throws when it fails. */
+  onHost(command: string): Promise<string>;
+  /** Starts `recovery` with these arguments. */
+  start(...args: string[]): ChildProcess;
+  /** Runs `recovery` to its end. */
+  recovery(...args: string[]): Promise<{ exitCode?: number; stdout: string; stderr: string }>;
+  close(): Promise<void>;
+}
+
+export type SampleOptions = Parameters<typeof prepareSample>[0];
+
+export async function recoveryHost(options: SampleOptions = {}): Promise<RecoveryHost> {
+  await needed();
+  const directory = await mkdtemp(join(tmpdir(), "recovery-test-"));
+  const sample = await prepareSample({ ...options, directory });
+  const site = join(directory, "site.yaml");
+  const agent = await startAgent();
+  const machine = await createMachine({
+    release: "12",
+    authorizedKeys: [agent.publicKey],
+    admittedHosts: [],
+    say,
+  });
+  const environment = {
+    SSH_AUTH_SOCK: agent.socketPath,
+    XDG_STATE_HOME: join(directory, "state"),
+  };
+  const target = {
+    address: machine.address,
+    port: machine.port,
+    user: machine.user,
+    hostKey: machine.hostKey,
+    agentSocketPath: agent.socketPath,
+  };
+  const connection: SshConnection = await connect(target);
+  const child = { cwd: directory, env: { ...process.env, ...environment, CI: "true" } };
+  return {
+    machine,
+    agent,
+    directory,
+    site,
+    sample,
+    environment,
+    onHost: async (command) => {
+      const { exitCode, stdout, stderr } = await connection.run(command, { timeoutSeconds: 120 });
+      if (exitCode !== 0) throw new Error(`${command} ended with ${exitCode}: ${stderr}`);
+      return stdout;
+    },
+    start: (...args) =>
+      spawn(process.execPath, [commandLine, ...args], { ...child, stdio: ["ignore", "pipe", "pipe"] }),
+    recovery: (...args) =>
+      execa(process.execPath, [commandLine, ...args], { ...child, stdin: "ignore", reject: false }),
+    close: async () => {
+      await connection.close();
+      await machine.destroy();
+      await agent.close();
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+/**
+ * Gives the host an ACME authority that it trusts, as a real server trusts Let's Encrypt: pebble on its loopback, both of its
+ * roots in the system's store. The site is told of it.
+ */
+export async function trustAnAuthority(host: RecoveryHost): Promise<void> {
+  await host.onHost(
+    [
+      "export DEBIAN_FRONTEND=noninteractive",
+      "apt-get -qq update",
+      "apt-get -qq -y install --no-install-recommends pebble ca-certificates openssl curl >/dev/null",
+      "mkdir -p /etc/pebble-test && cd /etc/pebble-test",
+      "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 -subj /CN=pebble -addext subjectAltName=IP:127.0.0.1 -keyout server.key -out server.pem 2>/dev/null",
+      `printf '%s' '{"pebble":{"listenAddress":"127.0.0.1:14000","managementListenAddress":"127.0.0.1:15000","certificate":"/etc/pebble-test/server.pem","privateKey":"/etc/pebble-test/server.key","httpPort":80,"tlsPort":443,"ocspResponderURL":"","externalAccountBindingRequired":false}}' > config.json`,
+      "systemd-run --quiet --unit=test-authority --setenv=PEBBLE_VA_NOSLEEP=1 --setenv=PEBBLE_WFE_NONCEREJECT=0 pebble -config /etc/pebble-test/config.json",
+      "cp server.pem /usr/local/share/ca-certificates/pebble-server.crt",
+      "curl --silent --show-error --fail --cacert server.pem --noproxy '*' --retry 20 --retry-connrefused --retry-delay 0 -o /usr/local/share/ca-certificates/pebble-root.crt https://127.0.0.1:15000/roots/0",
+      "update-ca-certificates >/dev/null 2>&1",
+      "echo '127.0.0.1 chatbot.example.test' >> /etc/hosts",
+    ].join(" && "),
+  );
+  const text = await readFile(host.site, "utf8");
+  await writeFile(host.site, text.replace(/^tls:\n/m, "tls:\n  directory: https://127.0.0.1:14000/dir\n"));
+}
