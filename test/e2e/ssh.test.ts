@@ -18,6 +18,8 @@ let connection: SshConnection;
 
 beforeAll(async () => {
   sshd = await startSshd();
+  // Where relays keep their folders: nobody else's are counted.
+  process.env["TMPDIR"] = sshd.folder;
   connection = await connect(sshd.target);
 });
 
