@@ -33,7 +33,7 @@ export function targetOfConnect(authority: string): Target | undefined {
   return { host: (match[1] ?? "").replace(/^\[|\]$/g, "").toLowerCase(), port };
 }
 
-export function isMirror({ host, port }: Target, { mirrors }: Admission): boolean {
+function isMirror({ host, port }: Target, { mirrors }: Admission): boolean {
   return mirrors.some((mirror) => mirror.host === host && mirror.port === port);
 }
 

@@ -31,7 +31,7 @@ const buildScript = fileURLToPath(new URL("build-base.sh", import.meta.url));
 const busy = 75;
 
 /** Folder that holds the bases: one-time work, safe to delete while no machine runs. */
-export function baseCache(environment: NodeJS.ProcessEnv = process.env): string {
+function baseCache(environment: NodeJS.ProcessEnv = process.env): string {
   const cache = environment["XDG_CACHE_HOME"];
   return join(cache?.startsWith("/") ? cache : join(homedir(), ".cache"), "recovery-stack", "base");
 }

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { createServer, type AddressInfo, type Server } from "node:net";
 
 /** Somebody who reached the canary. */
-export interface Touch {
+interface Touch {
   /** The address it came from. */
   from: string;
   protocol: "tcp" | "udp";

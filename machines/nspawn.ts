@@ -20,7 +20,7 @@ import { freeSubnets, takenNetworks, type Subnet } from "./subnet.ts";
 import { interfaceOf, wallRules } from "./wall-rules.ts";
 import { openWall, type Wall } from "./wall.ts";
 
-export { listMachines, sweepMachines, type ListedMachine } from "./machines.ts";
+export { listMachines, sweepMachines } from "./machines.ts";
 export { removeMachine };
 
 export interface MachineRequest {

@@ -26,7 +26,7 @@ const say = (line: string) => {
   console.log(line);
 };
 const quiet = () => undefined;
-const gonewithinMilliseconds = 30_000;
+const goneWithinMilliseconds = 30_000;
 
 function request(more: Partial<Parameters<typeof createMachine>[0]> = {}) {
   return { release: "12", authorizedKeys: [key.public], admittedHosts: [], say, ...more } as const;
@@ -96,7 +96,7 @@ async function tracesOf(id: string): Promise<string[]> {
 
 async function untilNothingIsLeft(id: string): Promise<number> {
   const started = performance.now();
-  await expect.poll(() => tracesOf(id), { timeout: gonewithinMilliseconds, interval: 100 }).toEqual([]);
+  await expect.poll(() => tracesOf(id), { timeout: goneWithinMilliseconds, interval: 100 }).toEqual([]);
   return (performance.now() - started) / 1000;
 }
 
@@ -394,8 +394,8 @@ describe("when the owner of a machine is killed with SIGKILL", () => {
   });
 });
 
-describe("a machine that cannot be started", () => {
-  it("is removed, and says what it said last", async () => {
+describe("a machine whose run is stopped by the operator", () => {
+  it("is removed half made", async () => {
     const aborted = new AbortController();
     aborted.abort(new Error("stopped by the operator"));
     const before = (await listMachines()).map(({ id }) => id);
