@@ -11,19 +11,19 @@ import type { RecoverySettings } from "./settings.ts";
  * What plain `pulumi up` runs. The stack's name says its role: `recovery`, `staging`, or with a site's name in front,
  * `chatbot.recovery`. Everything else stands in stack config, in clear and without secrets.
  */
-const roles: Record<string, { isolated: boolean }> = {
-  recovery: { isolated: false },
-  staging: { isolated: true },
-};
+const roles = new Map([
+  ["recovery", { isolated: false }],
+  ["staging", { isolated: true }],
+]);
 
 export default async function program(): Promise<RecoveryOutputs> {
   const stack = pulumi.getStack();
-  const role = roles[stack.split(".").at(-1) ?? ""];
+  const role = roles.get(stack.split(".").at(-1) ?? "");
   if (!role) {
     throw new OperatorError(
       exitCodes.usage,
       `the stack ${stack} has no role`,
-      `a stack is named after what it does: ${Object.keys(roles).join(", ")}, or with the site's name in front: chatbot.recovery`,
+      `a stack is named after what it does: ${[...roles.keys()].join(", ")}, or with the site's name in front: chatbot.recovery`,
       "pulumi stack init chatbot.recovery",
     );
   }
