@@ -1,0 +1,255 @@
+import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, unlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { gunzipSync } from "node:zlib";
+import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
+import { pinOf, type Pin } from "../../../backups/restore-point.ts";
+import { planCompleteFailure } from "../../../runbook/complete-failure.ts";
+import { loadSite } from "../../../site/load.ts";
+import { OperatorError } from "../../../site/operator-error.ts";
+import { prepareRecovery, sitePoints } from "../../../stacks/prepare.ts";
+import type { RecoverySettings } from "../../../stacks/settings.ts";
+import { manifestText, packArchive } from "../backups/archives.ts";
+import { written } from "../runbook/small-site.ts";
+import { commit, siteFolder, type SiteFolder } from "./site-folder.ts";
+
+let cache: string;
+let folder: SiteFolder;
+const silent = () => undefined;
+const hostKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGPKSUTyz1HwHReFVvD5obVsALAgJRNarH4TRpNePnAS root@host";
+
+beforeAll(() => {
+  cache = mkdtempSync(join(tmpdir(), "prepare-cache-"));
+  vi.stubEnv("XDG_CACHE_HOME", cache);
+});
+afterAll(() => {
+  vi.unstubAllEnvs();
+  rmSync(cache, { recursive: true, force: true });
+});
+afterEach(() => {
+  folder.remove();
+});
+
+function settings(changes: Partial<RecoverySettings> = {}): RecoverySettings {
+  return {
+    siteFile: folder.file,
+    host: { address: "192.0.2.10", port: 22, user: "root", hostKey },
+    attempt: 1,
+    run: { id: "run", who: "anna@office", why: "a test" },
+    ...changes,
+  };
+}
+
+async function refusal(pin?: Pin): Promise<OperatorError> {
+  const error = await prepareRecovery(settings(pin ? { pin } : {}), { isolated: false, say: silent }).catch(
+    (caught: unknown) => caught,
+  );
+  if (!(error instanceof OperatorError)) throw new Error("it was not refused", { cause: error });
+  return error;
+}
+
+async function pinOfNewest(): Promise<Pin> {
+  const [point] = await sitePoints(await loadSite(folder.file), silent);
+  const pin = point && pinOf(point);
+  if (!pin) throw new Error("there is no point to pin");
+  return pin;
+}
+
+const sha256 = (bytes: Buffer | string) => createHash("sha256").update(bytes).digest("hex");
+
+test("with nothing pinned it refuses, names what could be restored, and prints the command that pins the newest", async () => {
+  folder = siteFolder();
+  folder.backUp({ named: "20260301_020000" });
+  const newest = folder.backUp({ named: "20260302_020000" });
+  folder.backUp({ named: "20260303_020000", status: "PARTIAL" });
+  writeFileSync(join(folder.directory, "backups", "full_backup_20260304_020000.tar.gz"), "torn");
+  const { exitCode, what, why, next } = await refusal();
+  const manifest = manifestText("20260302_020000", "2026-03-02T02:00:00Z");
+  expect({ exitCode, what, why, next }).toEqual({
+    exitCode: 4,
+    what: "no restore point is pinned",
+    why:
+      "these could be restored: full_backup_20260302_020000 (data of 2026-03-02T02:00:00.000Z), " +
+      "full_backup_20260301_020000 (data of 2026-03-01T02:00:00.000Z)",
+    next: `pin one, for example the newest: pulumi config set point full_backup_20260302_020000@${sha256(manifest)}@${sha256(readFileSync(newest))}`,
+  });
+});
+
+test("with nothing pinned and nothing that could be, it says where to look", async () => {
+  folder = siteFolder();
+  folder.backUp({ named: "20260303_020000", status: "PARTIAL" });
+  expect(await refusal()).toMatchObject({
+    exitCode: 4,
+    why: "the site's stores hold none that could be restored",
+    next: "see why: npx recovery points list",
+  });
+});
+
+test("not more than five candidates are named", async () => {
+  folder = siteFolder();
+  for (const day of [1, 2, 3, 4, 5, 6]) folder.backUp({ named: `2026030${day}_020000` });
+  expect((await refusal()).why.match(/full_backup_\d+/g)).toEqual(
+    [6, 5, 4, 3, 2].map((day) => `full_backup_2026030${day}`),
+  );
+});
+
+test("the pinned point is planned as it lies in its store, also when there is a newer one", async () => {
+  folder = siteFolder();
+  const archive = folder.backUp({ named: "20260301_020000" });
+  const pin = await pinOfNewest();
+  folder.backUp({ named: "20260302_020000" });
+  const prepared = await prepareRecovery(settings({ pin, attempt: 3 }), { isolated: false, say: silent });
+
+  const bytes = readFileSync(archive);
+  const manifest = manifestText("20260301_020000", "2026-03-01T02:00:00Z");
+  // What lies in the archive, once more without the compression of each member.
+  const unpackedMembers =
+    150_000 +
+    ["uploads", "ADMIN_TOKEN=x\n", "the club's rows", "the club's data", "<?php\n", manifest].join("").length;
+  expect(prepared.point.id).toBe("full_backup_20260301_020000");
+  expect(prepared.relayedFiles).toEqual([{ name: "point.tar.gz", path: archive }]);
+  expect(prepared.steps).toEqual(
+    planCompleteFailure({
+      site: prepared.loaded.site,
+      point: {
+        id: "full_backup_20260301_020000",
+        manifestSha256: sha256(manifest),
+        archive: { name: "point.tar.gz", bytes: bytes.length, sha256: sha256(bytes) },
+        unpackedBytes: gunzipSync(bytes).length + unpackedMembers,
+      },
+      application: { commit },
+      hostKeyFingerprint: `SHA256:${createHash("sha256")
+        .update(Buffer.from(hostKey.split(" ")[1] ?? "", "base64"))
+        .digest("base64")
+        .replace("=", "")}`,
+      attempt: 3,
+      isolated: false,
+    }),
+  );
+});
+
+test("the same settings are prepared to the same steps, byte for byte", async () => {
+  folder = siteFolder();
+  folder.backUp({ named: "20260301_020000" });
+  const pin = await pinOfNewest();
+  const prepare = async () =>
+    JSON.stringify((await prepareRecovery(settings({ pin }), { isolated: true, say: silent })).steps);
+  expect(await prepare()).toBe(await prepare());
+});
+
+test("an application that comes as a bundle is relayed too, at the commit of its tag", async () => {
+  folder = siteFolder({
+    application: { ...written.application, git: undefined, bundle: "club.bundle", revision: "v1" },
+  });
+  const work = join(folder.directory, "work");
+  mkdirSync(work);
+  const git = (...args: string[]) =>
+    execFileSync("git", ["-c", "user.name=a", "-c", "user.email=a@b.example", ...args], { cwd: work })
+      .toString()
+      .trim();
+  git("init", "--quiet");
+  git("commit", "--quiet", "--allow-empty", "--message", "first");
+  git("tag", "v1");
+  const bundle = join(folder.directory, "club.bundle");
+  git("bundle", "create", "--quiet", bundle, "--all");
+  const archive = folder.backUp({ named: "20260301_020000" });
+  const pin = await pinOfNewest();
+
+  const { steps, relayedFiles } = await prepareRecovery(settings({ pin }), { isolated: true, say: silent });
+  expect(relayedFiles).toEqual([
+    { name: "point.tar.gz", path: archive },
+    { name: "application.bundle", path: bundle },
+  ]);
+  const inputs = Object.fromEntries(steps.map((step) => [step.id, step.inputs]));
+  expect(inputs["fetch-application"]).toEqual({
+    files: [
+      { name: "application.bundle", bytes: statSync(bundle).size, sha256: sha256(readFileSync(bundle)) },
+    ],
+  });
+  expect(inputs["application"]).toMatchObject({
+    revision: git("rev-parse", "HEAD"),
+    source: sha256(readFileSync(bundle)),
+  });
+});
+
+test("a drill's egress is closed, a real host's is not", async () => {
+  folder = siteFolder();
+  folder.backUp({ named: "20260301_020000" });
+  const pin = await pinOfNewest();
+  const idsOf = async (isolated: boolean) =>
+    (await prepareRecovery(settings({ pin }), { isolated, say: silent })).steps.map(({ id }) => id);
+  expect(await idsOf(true)).toContain("close-egress");
+  expect(await idsOf(false)).not.toContain("close-egress");
+});
+
+test("an archive that was exchanged since it was pinned is refused, though its manifest is the same", async () => {
+  folder = siteFolder();
+  folder.backUp({ named: "20260301_020000" });
+  const pin = await pinOfNewest();
+  const other = folder.backUp({
+    named: "20260301_020000",
+    files: { "config/.env": "ADMIN_TOKEN=planted\n" },
+  });
+  expect(await refusal(pin)).toMatchObject({
+    exitCode: 4,
+    what: "the pinned restore point full_backup_20260301_020000 cannot be used",
+    why: `its bytes are others than when it was pinned (sha256 ${pin.archiveSha256.slice(0, 12)}…, now ${sha256(readFileSync(other)).slice(0, 12)}…)`,
+  });
+});
+
+test("a pinned archive that is gone is refused, never replaced by another", async () => {
+  folder = siteFolder();
+  const archive = folder.backUp({ named: "20260301_020000" });
+  const pin = await pinOfNewest();
+  folder.backUp({ named: "20260302_020000" });
+  unlinkSync(archive);
+  expect(await refusal(pin)).toMatchObject({ exitCode: 4, why: "no store holds it any more" });
+});
+
+test("the points of all stores stand in one list, newest data first, and a point is taken from its own store", async () => {
+  folder = siteFolder({
+    stores: [
+      { kind: "directory", name: "disk", path: "backups" },
+      { kind: "directory", name: "second", path: "second" },
+    ],
+  });
+  const second = join(folder.directory, "second");
+  mkdirSync(second);
+  folder.backUp({ named: "20260301_020000" });
+  const archive = folder.backUp({ named: "20260302_020000" }, "second");
+  folder.backUp({ named: "20260303_020000" });
+  writeFileSync(join(second, "notes.txt"), "not a backup");
+  const points = await sitePoints(await loadSite(folder.file), silent);
+  expect(points.map(({ id, store }) => `${store}: ${id}`)).toEqual([
+    "disk: full_backup_20260303_020000",
+    "second: full_backup_20260302_020000",
+    "disk: full_backup_20260301_020000",
+    "second: notes.txt",
+  ]);
+  const pin = points[1] && pinOf(points[1]);
+  if (!pin) throw new Error("the second store's point cannot be pinned");
+  const { relayedFiles } = await prepareRecovery(settings({ pin }), { isolated: false, say: silent });
+  expect(relayedFiles).toEqual([{ name: "point.tar.gz", path: archive }]);
+});
+
+test("a point that lacks members of the site is refused with their names", async () => {
+  folder = siteFolder();
+  packArchive(join(folder.directory, "backups"), { named: "20260301_020000" });
+  expect(await refusal(await pinOfNewest())).toMatchObject({
+    exitCode: 4,
+    what: "the restore point full_backup_20260301_020000 does not hold all of the site",
+    why: "it lacks database/club.db.gz (database club), data/app_data.tar.gz (data data), config/config.php (configuration config.php)",
+  });
+});
+
+test("a host key that is none is refused before anything is planned", async () => {
+  folder = siteFolder();
+  folder.backUp({ named: "20260301_020000" });
+  const pin = await pinOfNewest();
+  const host = { address: "192.0.2.10", port: 22, user: "root", hostKey: "SHA256:abc" };
+  await expect(
+    prepareRecovery(settings({ pin, host }), { isolated: false, say: silent }),
+  ).rejects.toMatchObject({ exitCode: 2 });
+});
