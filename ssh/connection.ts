@@ -61,8 +61,8 @@ const missedSignsOfLife = 3;
 
 /**
  * Logs in with the keys of an ssh agent. Bounded in every phase.
- * Throws OperatorError: another host key (refused), no agent (missing here), authentication refused, unreachable,
- * silent, ended early (failed), cancelled (interrupted).
+ * Throws OperatorError. What may pass when tried again is `failed`: unreachable, silent, ended early. What will not is
+ * `refused` (another host key), `missingHere` (no agent, or none of its keys let in) or `interrupted` (cancelled).
  */
 export async function connect(target: SshTarget, options: ConnectOptions = {}): Promise<SshConnection> {
   const { timeoutSeconds = 15, keepaliveSeconds = 5, signal } = options;

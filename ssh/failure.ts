@@ -52,7 +52,7 @@ export function authenticationRefused(
   const keys = offered.map((key) => `${key.fingerprint} (${[key.type, key.comment].join(" ").trim()})`);
   const said = serverSaid === undefined ? "" : ` The host said: ${serverSaid}.`;
   return new OperatorError(
-    exitCodes.failed,
+    exitCodes.missingHere,
     `${host} refused to let ${user} in.`,
     (keys.length === 0
       ? `The ssh agent ${agent} holds no key.`

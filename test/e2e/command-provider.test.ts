@@ -277,13 +277,19 @@ describe("our command plugin", () => {
     expect(errors.join("\n")).toContain("connection.hostKey value {<nil>} has a problem: is missing");
   });
 
-  test("dials another host's key once and says both fingerprints", async () => {
+  test("does not dial again for what will not pass: another host key, a login that is refused", async () => {
     makeKey(sshd.folder, "provider-other", "ed25519");
     const hostKey = readFileSync(join(sshd.folder, "provider-other.pub"), "utf8").trim();
-    const { errors } = await stack.up({ args: { create: "true" }, connection: { hostKey } });
-    expect(errors[0]).toContain(
+    const args = { create: "true" };
+    const other = await stack.up({ args, connection: { hostKey } });
+    expect(other.errors[0]).toContain(
       `Expected ${fingerprint(hostKey)}, the host shows ${fingerprint(sshd.target.hostKey)}.`,
     );
+    const agent = await startAgent(sshd.folder, "provider-stranger", ["provider-other"]);
+    const stranger = await stack.up({ args, connection: { agentSocketPath: agent.socketPath } });
+    agent.close();
+    expect(stranger.errors[0]).toContain(`refused to let ${sshd.target.user} in`);
+    expect([...other.shown, ...stranger.shown]).toEqual([]); // where each further attempt would be told
   });
 
   test("gives up on a host that accepts and says nothing", async () => {
@@ -291,13 +297,14 @@ describe("our command plugin", () => {
     let dials = 0;
     silent.on("connection", () => (dials += 1));
     await new Promise((resolve) => silent.once("listening", resolve));
-    const { errors } = await stack.up({
+    const { errors, shown } = await stack.up({
       args: { create: "true" },
       connection: { port: (silent.address() as AddressInfo).port, dialErrorLimit: 1, perDialTimeout: 1 },
     });
     silent.close();
     expect(errors[0]).toContain("is silent.");
     expect(dials).toBe(2);
+    expect(shown).toEqual(["Dial 1/1 failed: retrying"]);
   });
 
   test("ends the wait for a command when the run is cancelled", async () => {

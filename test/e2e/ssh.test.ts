@@ -148,6 +148,7 @@ describe("log in", () => {
     const agent = await startAgent(sshd.folder, "strangers", ["stranger"]);
     const error = await failureOf(connect({ ...sshd.target, agentSocketPath: agent.socketPath }));
     agent.close();
+    expect(error.exitCode).toBe(exitCodes.missingHere);
     expect(error.what).toBe(`${host()} refused to let ${sshd.target.user} in.`);
     expect(error.why).toBe(
       `The ssh agent ${agent.socketPath} offered ${fingerprint(publicKey("stranger"))} (ssh-ed25519 stranger).`,
