@@ -41,10 +41,20 @@ for (const command of [
   program.addCommand(command());
 }
 
+handOn(program);
+
 try {
   await program.parseAsync();
 } catch (error) {
   process.exitCode = tell(error);
+}
+
+/** A command that was made elsewhere takes over nothing by itself, and would end the process with a code of its own. */
+function handOn(command: Command): void {
+  for (const part of command.commands) {
+    part.copyInheritedSettings(command);
+    handOn(part);
+  }
 }
 
 /** An error as the operator reads it; the stack only with --debug. Returns the exit code. */
