@@ -4,7 +4,10 @@ import { InvalidArgumentError } from "commander";
 export function moment(text: string): Date {
   const time = new Date(text);
   const form = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2})?(Z|[+-]\d{2}:\d{2}))?$/;
-  if (!form.test(text) || Number.isNaN(time.getTime())) {
+  // Date takes 30 February for 2 March.
+  const day = new Date(text.slice(0, 10));
+  const isDay = !Number.isNaN(day.getTime()) && day.toISOString().startsWith(text.slice(0, 10));
+  if (!form.test(text) || !isDay || Number.isNaN(time.getTime())) {
     throw new InvalidArgumentError("a time is written as 2026-03-01 or 2026-03-01T02:00Z");
   }
   return time;
