@@ -1,13 +1,15 @@
 import { exitCodes, OperatorError } from "../site/operator-error.ts";
 import type { SshTarget } from "../ssh/connection.ts";
+import { parseHostKey } from "../ssh/host-key.ts";
 
 /**
  * The host as the command line names it: `[USER@]ADDRESS[:PORT]`, with its public key. Recovery never asks a host for its
- * own key: whoever answers first would be believed.
+ * own key: whoever answers first would be believed. Throws OperatorError (usage) when either is none.
  */
 export function target(host: string, hostKey: string): SshTarget {
   const match = /^(?:([a-z_][a-z0-9_-]*)@)?(\[[0-9a-f:]+\]|[^:@\s]+)(?::(\d{1,5}))?$/i.exec(host);
-  if (!match) {
+  const port = Number(match?.[3] ?? 22);
+  if (!match || port < 1 || port > 65_535) {
     throw new OperatorError(
       exitCodes.usage,
       `'${host}' does not name a host`,
@@ -15,10 +17,11 @@ export function target(host: string, hostKey: string): SshTarget {
       "for example: --host root@192.0.2.10",
     );
   }
+  parseHostKey(hostKey);
   return {
     user: match[1] ?? "root",
     address: (match[2] ?? "").replace(/^\[|\]$/g, ""),
-    port: Number(match[3] ?? 22),
+    port,
     hostKey,
   };
 }
