@@ -65,8 +65,9 @@ function liveDisplay({ stream, colours }: ProgressOutput): Reporter {
   const update = createLogUpdate(stream);
   const began = performance.now();
   let shown: Shown[] = [];
+  // Left to itself, styleText asks stdout whether it is a terminal: that is where the result goes, not this list.
   const paint = (style: Parameters<typeof styleText>[0], text: string) =>
-    colours ? styleText(style, text) : text;
+    colours ? styleText(style, text, { validateStream: false }) : text;
   const draw = () => {
     if (shown.length === 0) return;
     const width = Math.max(...shown.map(({ step }) => step.title.length));
