@@ -58,6 +58,8 @@ function verdict(taken: number | null, budget: number): string {
 
 /** `0.8 s`, `42.1 s`, `3 min 20 s`, `6 h 12 min`, `7 d`. */
 export function duration(seconds: number): string {
+  // What would be rounded to 60.0 s is a minute.
+  if (seconds >= 59.95 && seconds < 60) return duration(60);
   if (seconds < 60) return `${seconds.toFixed(Number.isInteger(seconds) ? 0 : 1)} s`;
   const parts: [number, string][] = [
     [Math.floor(seconds / 86_400), "d"],
