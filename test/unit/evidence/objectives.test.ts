@@ -1,0 +1,56 @@
+import { expect, test } from "vitest";
+import { judgeObjectives } from "../../../evidence/objectives.ts";
+import { siteSchema } from "../../../site/schema.ts";
+import { written } from "../runbook/small-site.ts";
+
+const site = siteSchema.parse({
+  ...written,
+  objectives: {
+    rpo: { database: "6h", configuration: "24h", uploads: "12h" },
+    rto: { completeFailure: "2h" },
+  },
+});
+const failureAt = new Date("2026-03-01T12:00:00Z");
+const judged = (dataTime: string, recoveredAt: string | null, of = site) =>
+  judgeObjectives(of, {
+    failureAt,
+    dataTime: new Date(dataTime),
+    recoveredAt: recoveredAt === null ? null : new Date(recoveredAt),
+  });
+
+test("what was kept to the second is met, in every class of data", () => {
+  expect(judged("2026-03-01T06:00:00Z", "2026-03-01T14:00:00Z")).toEqual([
+    { name: "rto", objectiveSeconds: 7200, seconds: 7200, met: true },
+    { name: "rpo database", objectiveSeconds: 21_600, seconds: 21_600, met: true },
+    { name: "rpo configuration", objectiveSeconds: 86_400, seconds: 21_600, met: true },
+    { name: "rpo uploads", objectiveSeconds: 43_200, seconds: 21_600, met: true },
+  ]);
+});
+
+test("what was missed by a tenth of a second is missed, each class by its own measure", () => {
+  expect(judged("2026-02-28T23:59:59.900Z", "2026-03-01T14:00:00.100Z")).toEqual([
+    { name: "rto", objectiveSeconds: 7200, seconds: 7200.1, met: false },
+    { name: "rpo database", objectiveSeconds: 21_600, seconds: 43_200.1, met: false },
+    { name: "rpo configuration", objectiveSeconds: 86_400, seconds: 43_200.1, met: true },
+    { name: "rpo uploads", objectiveSeconds: 43_200, seconds: 43_200.1, met: false },
+  ]);
+});
+
+test("a run that did not recover has no time and missed its RTO; how old its data is stays true", () => {
+  const [rto, ...rpo] = judged("2026-03-01T11:00:00Z", null);
+  expect(rto).toEqual({ name: "rto", objectiveSeconds: 7200, seconds: null, met: false });
+  expect(rpo.map(({ seconds, met }) => [seconds, met])).toEqual(Array(3).fill([3600, true]));
+});
+
+test("data of after the failure, by clocks that differ, is no loss", () => {
+  const [, database] = judged("2026-03-01T12:00:05Z", "2026-03-01T12:10:00Z");
+  expect(database).toMatchObject({ seconds: 0, met: true });
+});
+
+test("a class of data that the site does not have is not judged", () => {
+  const bare = siteSchema.parse({ ...written, databases: [], uploads: [] });
+  expect(judged("2026-03-01T11:00:00Z", null, bare).map(({ name }) => name)).toEqual([
+    "rto",
+    "rpo configuration",
+  ]);
+});

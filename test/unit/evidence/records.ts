@@ -1,0 +1,101 @@
+import type { RunRecord, StepRecord } from "../../../evidence/record.ts";
+
+const done: Pick<StepRecord, "outcome" | "facts"> = { outcome: "done", facts: {} };
+
+/** A drill that went well, with one step over its budget. */
+export const recovered: RunRecord = {
+  version: 1,
+  run: "20260301T080000Z-drill",
+  kind: "drill",
+  site: "club",
+  outcome: "recovered",
+  startedAt: "2026-03-01T08:00:00.000Z",
+  servingAt: "2026-03-01T08:00:42.500Z",
+  recoveredAt: "2026-03-01T08:01:10.000Z",
+  endedAt: "2026-03-01T08:01:11.000Z",
+  tool: { version: "0.1.0", engine: "3.259.0 (PATH)", commandPlugin: "ours" },
+  point: {
+    id: "full_backup_20260301_020000",
+    store: "disk",
+    dataTime: "2026-03-01T02:00:00.000Z",
+    sha256: "a".repeat(64),
+    manifestSha256: "b".repeat(64),
+    storedBytes: 1000,
+  },
+  host: { address: "10.0.0.2", hostKeyFingerprint: "SHA256:x" },
+  preparationSeconds: 2.5,
+  steps: [
+    {
+      ...done,
+      id: "provision",
+      title: "Server fit",
+      runbook: "1.2",
+      startedAt: "2026-03-01T08:00:01.000Z",
+      seconds: 0.8,
+      budgetSeconds: 1800,
+    },
+    {
+      ...done,
+      id: "restore",
+      title: "Everything put in place",
+      runbook: "1.6",
+      startedAt: "2026-03-01T08:00:02.000Z",
+      seconds: 901,
+      budgetSeconds: 900,
+    },
+  ],
+  checks: [
+    { title: "GET /health", ok: true, expected: "status 200", seen: "status 200, 12 bytes" },
+    { title: "club: integrity", ok: true, expected: "ok", seen: "ok" },
+  ],
+  objectives: [
+    { name: "rto", objectiveSeconds: 14_400, seconds: 70, met: true },
+    { name: "rpo database", objectiveSeconds: 21_600, seconds: 21_720, met: false },
+  ],
+  notes: ["refused by the wall: git.example.org"],
+};
+
+/** A rebuild of which a step failed, so that what comes after was not run. */
+export const failed: RunRecord = {
+  ...recovered,
+  run: "20260301T080000Z-rebuild",
+  kind: "rebuild",
+  outcome: "failed",
+  error: {
+    what: "Everything put in place: the database is damaged",
+    why: "integrity_check said: row 3 missing",
+    next: "choose another restore point",
+  },
+  servingAt: null,
+  recoveredAt: null,
+  steps: [
+    ...recovered.steps.slice(0, 1),
+    {
+      id: "restore",
+      title: "Everything put in place",
+      runbook: "1.6",
+      outcome: "failed",
+      startedAt: "2026-03-01T08:00:02.000Z",
+      seconds: 200,
+      budgetSeconds: 900,
+      facts: { rows: 3 },
+      error: { what: "the database is damaged", why: "row 3 missing", next: "choose another" },
+    },
+    {
+      id: "health",
+      title: "Checks",
+      runbook: "1.11",
+      outcome: "not-run",
+      startedAt: null,
+      seconds: null,
+      budgetSeconds: 600,
+      facts: {},
+    },
+  ],
+  checks: [{ title: "GET /health", ok: false, expected: "status 200", seen: "status 502: Bad Gateway" }],
+  objectives: [
+    { name: "rto", objectiveSeconds: 14_400, seconds: null, met: false },
+    { name: "rpo database", objectiveSeconds: 21_600, seconds: 21_600, met: true },
+  ],
+  notes: [],
+};

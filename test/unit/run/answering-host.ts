@@ -1,0 +1,87 @@
+import { once } from "node:events";
+import type { AddressInfo } from "node:net";
+import ssh2, { type ServerChannel } from "ssh2";
+import type { Attempt } from "../../../run/ledger.ts";
+import type { CheckResult } from "../../../runbook/checks.ts";
+import { startAgent } from "../../../ssh/agent.ts";
+import type { SshTarget } from "../../../ssh/connection.ts";
+
+/** What was asked of the host, with what it was given. */
+export interface Asked {
+  command: string;
+  stdin: string;
+}
+
+export interface AnsweringHost {
+  target: SshTarget;
+  asked: Asked[];
+  /** What its ledger says. */
+  attempts: Attempt[];
+  /** What host/check says. */
+  results: CheckResult[];
+  close(): Promise<void>;
+}
+
+/** A host at the end of a recovery: over real ssh it tells its ledger, lets itself be opened, and answers to the checks. */
+export async function answeringHost(): Promise<AnsweringHost> {
+  const agent = await startAgent();
+  const keys = ssh2.utils.generateKeyPairSync("ed25519");
+  const host: Pick<AnsweringHost, "asked" | "attempts" | "results"> = {
+    asked: [],
+    attempts: [],
+    results: [],
+  };
+  const connections = new Set<ssh2.Connection>();
+  const answer = (channel: ServerChannel, command: string) => {
+    let stdin = "";
+    const finish = (stdout: string) => {
+      host.asked.push({ command, stdin });
+      channel.write(stdout);
+      channel.exit(0);
+      channel.end();
+    };
+    channel.on("data", (chunk: Buffer) => {
+      const whole = stdin.includes("\n");
+      stdin += chunk.toString("latin1");
+      // What holds the host open stays; its first line is all that it waits for.
+      if (command.endsWith("/open") && !whole && stdin.includes("\n")) {
+        host.asked.push({ command, stdin });
+        channel.write('{"opened":true}\n');
+      }
+    });
+    channel.on("end", () => {
+      if (command.startsWith("cat ")) {
+        finish(host.attempts.map((attempt) => `${JSON.stringify(attempt)}\n`).join(""));
+      } else if (command.includes("/check;")) finish(JSON.stringify(host.results));
+      else if (!command.endsWith("/open")) finish("");
+    });
+  };
+  const server = new ssh2.Server({ hostKeys: [keys.private] }, (connection) => {
+    connections.add(connection);
+    connection.on("error", () => undefined);
+    connection.on("authentication", (context) => {
+      context.accept();
+    });
+    connection.on("session", (accept) => {
+      accept().on("exec", (acceptExec, _reject, { command }) => {
+        answer(acceptExec(), command);
+      });
+    });
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return Object.assign(host, {
+    target: {
+      address: "127.0.0.1",
+      port: (server.address() as AddressInfo).port,
+      user: "root",
+      hostKey: keys.public,
+      agentSocketPath: agent.socketPath,
+    },
+    close: async () => {
+      for (const connection of connections) connection.end();
+      server.close();
+      await agent.close();
+    },
+  });
+}

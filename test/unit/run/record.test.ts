@@ -1,0 +1,313 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import type { RestorePoint } from "../../../backups/restore-point.ts";
+import { runRecordSchema, type RunRecord } from "../../../evidence/record.ts";
+import { recordRun, type RecordOptions } from "../../../run/record.ts";
+import type { Step, StepResult } from "../../../runbook/step.ts";
+import { effectiveTriggers } from "../../../runbook/triggers.ts";
+import { exitCodes, OperatorError } from "../../../site/operator-error.ts";
+import { siteSchema } from "../../../site/schema.ts";
+import { fingerprint } from "../../../ssh/connection.ts";
+import type { PreparedRecovery } from "../../../stacks/prepare.ts";
+import { written } from "../runbook/small-site.ts";
+import { answeringHost, type AnsweringHost } from "./answering-host.ts";
+
+const planted = "planted-monitoring-token";
+
+function step(id: string, changes: Partial<Step>): Step {
+  return {
+    id,
+    title: `Title of ${id}`,
+    runbook: "1.2",
+    script: id,
+    inputs: {},
+    secrets: [],
+    triggers: [],
+    after: [],
+    budgetSeconds: 60,
+    timeoutSeconds: 300,
+    ...changes,
+  };
+}
+
+const steps = [
+  step("provision", { triggers: ["attempt 1"] }),
+  step("health", { runbook: "1.11", triggers: ["point p"], after: ["provision"] }),
+];
+
+const point: RestorePoint = {
+  id: "full_backup_20250301_020000",
+  store: "disk",
+  file: "full_backup_20250301_020000.tar.gz",
+  aliases: [],
+  kind: "full",
+  state: "complete",
+  reason: null,
+  notes: [],
+  timeOfData: "2025-03-01T02:00:00.000Z",
+  storedAt: "2025-03-01T02:05:00.000Z",
+  storedBytes: 1000,
+  sha256: "a".repeat(64),
+  manifestSha256: "b".repeat(64),
+  root: "full_backup_20250301_020000",
+  members: [],
+  unpackedBytes: 5000,
+  hostname: "web1",
+};
+
+let host: AnsweringHost;
+let runDirectory: string;
+beforeEach(async () => {
+  host = await answeringHost();
+  runDirectory = mkdtempSync(join(tmpdir(), "run-"));
+  vi.stubEnv("CLUB_MONITORING", planted);
+});
+afterEach(async () => {
+  vi.unstubAllEnvs();
+  await host.close();
+  rmSync(runDirectory, { recursive: true });
+});
+
+function prepared(): PreparedRecovery {
+  const site = siteSchema.parse({
+    ...written,
+    secrets: [{ name: "MONITORING", from: "env:CLUB_MONITORING" }],
+  });
+  return {
+    settings: {
+      siteFile: "/club/site.yaml",
+      host: host.target,
+      attempt: 1,
+      run: { id: "20250301T080000Z-rebuild", who: "anna@office", why: "rebuild club" },
+    },
+    loaded: { site, directory: "/club", file: "/club/site.yaml" },
+    point,
+    steps,
+    relayedFiles: [],
+  };
+}
+
+async function recorded(changes: Partial<RecordOptions> = {}): Promise<RunRecord> {
+  const { record, recordFile } = await recordRun({
+    kind: "rebuild",
+    prepared: prepared(),
+    target: host.target,
+    startedAt: new Date("2025-03-01T08:00:00Z"),
+    preparationSeconds: 2.5,
+    engine: "3.259.0 (PATH)",
+    commandPlugin: "ours",
+    runDirectory,
+    failure: undefined,
+    interrupted: false,
+    breaches: [],
+    notes: ["a note"],
+    say: () => undefined,
+    ...changes,
+  });
+  // Whatever became of the run: what is returned is what lies in the file, complete, and nobody else may read it.
+  expect(recordFile).toBe(join(runDirectory, "run.json"));
+  expect(readdirSync(runDirectory)).toEqual(["run.json"]);
+  expect(statSync(recordFile).mode & 0o777).toBe(0o600);
+  const text = readFileSync(recordFile, "utf8");
+  expect(runRecordSchema.parse(JSON.parse(text))).toEqual(record);
+  expect(text).not.toContain(planted);
+  return record;
+}
+
+/** The host's ledger says of these steps that they ended so, for this plan. */
+function ledgerSays(...results: Partial<StepResult>[]) {
+  const triggers = effectiveTriggers(steps);
+  host.attempts = results.map((result, index) => ({
+    triggers: triggers.get(steps[index]?.id ?? "") ?? [],
+    result: {
+      step: steps[index]?.id ?? "",
+      startedAt: `2025-03-01T08:00:0${index}.000Z`,
+      seconds: 1.5,
+      facts: {},
+      ...result,
+      outcome: (result.outcome ?? "done") as "done",
+    },
+  }));
+}
+
+const good = { title: "GET /health", ok: true, expected: "status 200", seen: "status 200" };
+const bad = { title: "members", ok: false, expected: "at least 3 rows", seen: "0 rows" };
+
+test("a run whose steps are done and whose checks pass now is recovered, and recorded so", async () => {
+  ledgerSays({ facts: { cores: 2 } }, {});
+  host.results = [good];
+  const before = Date.now();
+  const record = await recorded();
+  const anyMoment = expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/) as string;
+  expect(record).toEqual({
+    version: 1,
+    run: "20250301T080000Z-rebuild",
+    kind: "rebuild",
+    site: "club",
+    outcome: "recovered",
+    startedAt: "2025-03-01T08:00:00.000Z",
+    servingAt: "2025-03-01T08:00:02.500Z",
+    recoveredAt: anyMoment,
+    endedAt: anyMoment,
+    tool: {
+      version: expect.stringMatching(/^\d+\.\d+\.\d+$/) as string,
+      engine: "3.259.0 (PATH)",
+      commandPlugin: "ours",
+    },
+    point: {
+      id: "full_backup_20250301_020000",
+      store: "disk",
+      dataTime: "2025-03-01T02:00:00.000Z",
+      sha256: "a".repeat(64),
+      manifestSha256: "b".repeat(64),
+      storedBytes: 1000,
+    },
+    host: { address: "127.0.0.1", hostKeyFingerprint: fingerprint(host.target.hostKey) },
+    preparationSeconds: 2.5,
+    steps: [
+      {
+        id: "provision",
+        title: "Title of provision",
+        runbook: "1.2",
+        outcome: "done",
+        startedAt: "2025-03-01T08:00:00.000Z",
+        seconds: 1.5,
+        budgetSeconds: 60,
+        facts: { cores: 2 },
+      },
+      {
+        id: "health",
+        title: "Title of health",
+        runbook: "1.11",
+        outcome: "done",
+        startedAt: "2025-03-01T08:00:01.000Z",
+        seconds: 1.5,
+        budgetSeconds: 60,
+        facts: {},
+      },
+    ],
+    checks: [good],
+    objectives: [
+      // The clock of this test runs since 2025-03-01: judged by it, the RTO is long missed.
+      { name: "rto", objectiveSeconds: 14_400, seconds: expect.any(Number) as number, met: false },
+      { name: "rpo database", objectiveSeconds: 21_600, seconds: 21_600, met: true },
+      { name: "rpo configuration", objectiveSeconds: 86_400, seconds: 21_600, met: true },
+      { name: "rpo uploads", objectiveSeconds: 86_400, seconds: 21_600, met: true },
+    ],
+    notes: ["a note"],
+  });
+  expect(Date.parse(record.recoveredAt ?? "")).toBeGreaterThanOrEqual(before);
+});
+
+test("the checks are asked of the opened host as at the end of a restore, and find their secrets there", async () => {
+  ledgerSays({}, {});
+  host.results = [good];
+  await recorded();
+  const asked = (part: RegExp) => host.asked.find(({ command }) => part.test(command));
+  const check = JSON.parse(asked(/\/check;/)?.stdin ?? "null") as {
+    transport: string;
+    authorityFile: string;
+    checks: { kind: string }[];
+  };
+  expect(check).toMatchObject({ transport: "verified", authorityFile: "" });
+  expect(check.checks.map(({ kind }) => kind)).toEqual(
+    expect.arrayContaining(["restored-rows", "restored-files", "certificate"]),
+  );
+  expect(JSON.parse(asked(/\/open$/)?.stdin ?? "null")).toMatchObject({
+    run: { id: "20250301T080000Z-rebuild", who: "anna@office" },
+    secrets: { MONITORING: planted },
+  });
+});
+
+test("a step that failed gives the reason, in its own words before those of the engine, and nothing is checked", async () => {
+  const error = { what: "the database is damaged", why: "row 3 missing", next: "choose another point" };
+  ledgerSays({}, { outcome: "failed", error });
+  const record = await recorded({ failure: new Error("code: 255, resource monitor shut down") });
+  expect(record).toMatchObject({
+    outcome: "failed",
+    error: { ...error, what: "Title of health: the database is damaged" },
+    servingAt: null,
+    recoveredAt: null,
+    checks: [],
+  });
+  expect(record.steps.map(({ outcome }) => outcome)).toEqual(["done", "failed"]);
+  expect(record.objectives[0]).toMatchObject({ name: "rto", seconds: null, met: false });
+  expect(host.asked.map(({ command }) => command).filter((command) => command.includes("/check"))).toEqual(
+    [],
+  );
+});
+
+test("a check that fails now makes a failed run of one whose steps are all done", async () => {
+  ledgerSays({}, {});
+  host.results = [good, bad];
+  expect(await recorded()).toMatchObject({
+    outcome: "failed",
+    recoveredAt: null,
+    servingAt: "2025-03-01T08:00:02.500Z",
+    checks: [good, bad],
+    error: {
+      what: "1 of 2 checks failed",
+      why: "members: expected at least 3 rows, saw 0 rows",
+    },
+  });
+});
+
+test("no check at all is no success", async () => {
+  ledgerSays({}, {});
+  expect(await recorded()).toMatchObject({ outcome: "failed", recoveredAt: null });
+});
+
+test("what got past the wall makes a failed run of one that went well, and is told before all else", async () => {
+  ledgerSays({}, {});
+  host.results = [good];
+  expect(await recorded({ breaches: ["tcp from 10.0.0.2", "udp from 10.0.0.2"] })).toMatchObject({
+    outcome: "failed",
+    error: { what: "something got past the wall", why: "tcp from 10.0.0.2; udp from 10.0.0.2" },
+  });
+});
+
+test("steps that were done for another plan do not count: the run did not come to its end", async () => {
+  ledgerSays({}, {});
+  for (const attempt of host.attempts.slice(1)) attempt.triggers = ["point of last week"];
+  host.results = [good];
+  expect(await recorded()).toMatchObject({
+    outcome: "failed",
+    error: {
+      what: "the run did not come to its end",
+      why: "these steps are not recorded as done: health",
+    },
+  });
+});
+
+test("an error of our own is recorded in its three lines when no step has one", async () => {
+  ledgerSays({});
+  const failure = new OperatorError(exitCodes.refused, "another run has this host", "since noon", "wait");
+  expect(await recorded({ failure })).toMatchObject({
+    outcome: "failed",
+    error: { what: "another run has this host", why: "since noon", next: "wait" },
+  });
+});
+
+test("an interrupted run is recorded without another word to the host", async () => {
+  const record = await recorded({ interrupted: true, failure: new Error("aborted") });
+  expect(record).toMatchObject({
+    outcome: "interrupted",
+    error: { what: "the run was interrupted" },
+    checks: [],
+    recoveredAt: null,
+  });
+  expect(record.steps.map(({ outcome }) => outcome)).toEqual(["not-run", "not-run"]);
+  expect(host.asked).toEqual([]);
+});
+
+test("a run whose host does not answer any more is recorded as failed, with what is known of why", async () => {
+  const target = { ...host.target };
+  await host.close();
+  const record = await recorded({ target });
+  expect(record).toMatchObject({ outcome: "failed", checks: [] });
+  expect(record.error?.what).toContain(`127.0.0.1:${target.port}`);
+  expect(record.steps.map(({ outcome }) => outcome)).toEqual(["not-run", "not-run"]);
+  host = await answeringHost();
+});

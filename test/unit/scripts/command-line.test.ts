@@ -1,0 +1,212 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { siteJsonSchema } from "../../../site/json-schema.ts";
+import { written } from "../runbook/small-site.ts";
+import { siteFolder, type SiteFolder } from "../stacks/site-folder.ts";
+import { recovery } from "./recovery.ts";
+
+const hostKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGPKSUTyz1HwHReFVvD5obVsALAgJRNarH4TRpNePnAS";
+const limit = { timeout: 120_000 };
+const sideBySide = { ...limit, concurrent: true };
+
+/** A cache of its own, so that nothing an operator has is touched. */
+let home: string;
+let env: Record<string, string>;
+beforeAll(() => {
+  home = mkdtempSync(join(tmpdir(), "command-line-"));
+  env = { XDG_CACHE_HOME: join(home, "cache"), XDG_STATE_HOME: join(home, "state") };
+});
+afterAll(() => {
+  rmSync(home, { recursive: true });
+});
+
+describe("help", sideBySide, () => {
+  test("says what every exit code means", async () => {
+    const { exitCode, stdout, stderr } = await recovery(["--help"]);
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: "" });
+    expect(stdout.slice(stdout.indexOf("Exit codes:"))).toBe(`\
+Exit codes:
+  0    done
+  1    the run failed, or a check or an objective was missed
+  2    wrong usage or configuration
+  3    something it needs is missing here
+  4    refused for safety
+  130  interrupted, cleaned up`);
+    for (const command of ["check", "config", "drill", "machine", "points", "rebuild"]) {
+      expect(stdout).toMatch(new RegExp(`^  ${command} `, "m"));
+    }
+  });
+
+  test.each([
+    ["check", ["--host <host>", "--host-key <key>", "--site <file>", "--restored", "--json", "--debug"]],
+    ["config check", ["--site <file>", "--json", "--debug"]],
+    ["config schema", []],
+    ["drill", ["--site <file>", "--point <id>", "--before <time>", "--keep", "--json", "--debug"]],
+    ["machine list", ["--json"]],
+    ["machine remove", []],
+    ["points list", ["--site <file>", "--json", "--debug"]],
+    [
+      "rebuild",
+      [
+        "--host <host>",
+        "--host-key <key>",
+        "--site <file>",
+        "--point <id>",
+        "--before <time>",
+        "--yes",
+        "--json",
+      ],
+    ],
+  ])("of %s names its options and exits 0", async (command, options) => {
+    const { exitCode, stdout, stderr } = await recovery([...command.split(" "), "--help"]);
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: "" });
+    expect(stdout).toContain(`Usage: recovery ${command}`);
+    for (const option of options) expect(stdout).toContain(`  ${option} `);
+  });
+
+  test("--version is the package's", async () => {
+    const { version } = JSON.parse(
+      readFileSync(new URL("../../../package.json", import.meta.url), "utf8"),
+    ) as { version: string };
+    expect(await recovery(["--version"])).toEqual({ exitCode: 0, stdout: version, stderr: "" });
+  });
+});
+
+describe("wrong usage exits 2, says why, and puts nothing on stdout", sideBySide, () => {
+  test.each([
+    ["", "Usage: recovery"],
+    ["nonsense", "unknown command 'nonsense'"],
+    ["drill --nonsense", "unknown option '--nonsense'"],
+    ["config", "Usage: recovery config"],
+    ["config check --nonsense", "unknown option '--nonsense'"],
+    ["config schema more", "too many arguments"],
+    ["machine remove", "missing required argument 'id'"],
+    ["rebuild --host 192.0.2.10", "required option '--host-key <key>' not specified"],
+    ["drill --before 2026-02-30", "a time is written as 2026-03-01 or 2026-03-01T02:00Z"],
+    ["points list --site /does/not/exist.yaml", "/does/not/exist.yaml cannot be read"],
+  ])("recovery %s", async (args, reason) => {
+    const { exitCode, stdout, stderr } = await recovery(args.split(" ").filter(Boolean), { env });
+    expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: "" });
+    expect(stderr).toContain(reason);
+  });
+
+  test.each([
+    ["a host that is none", "two words", hostKey, "'two words' does not name a host"],
+    ["a host key that is none", "192.0.2.10", "SHA256:abc", 'This is no host key: "SHA256:abc".'],
+  ])("recovery check with %s", async (_, host, key, reason) => {
+    const folder = siteFolder();
+    const { exitCode, stderr } = await recovery(
+      ["check", "--site", folder.file, "--host", host, "--host-key", key],
+      { env },
+    );
+    folder.remove();
+    expect(exitCode).toBe(2);
+    expect(stderr.split("\n")[0]).toBe(reason);
+    // What happened, why, what next; where in the program it happened is for --debug.
+    expect(stderr.split("\n")).toHaveLength(3);
+  });
+});
+
+describe("config", limit, () => {
+  test("check of a good file says so, and with --json prints it with every default filled in", async () => {
+    const folder = siteFolder();
+    expect(await recovery(["config", "check", "--site", folder.file])).toEqual({
+      exitCode: 0,
+      stdout: `${folder.file}: club is configured without errors`,
+      stderr: "",
+    });
+    const { exitCode, stdout } = await recovery(["config", "check", "--json"], { cwd: folder.directory });
+    folder.remove();
+    expect(exitCode).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({
+      name: "club",
+      server: { memory: 1024 ** 3 },
+      objectives: { rto: { completeFailure: 14_400 } },
+    });
+  });
+
+  test("check of a bad file prints all that is wrong with it, each with its line, and exits 2", async () => {
+    const file = join(home, "bad.yaml");
+    const lines = JSON.stringify({ ...written, name: "Club", domain: "not a domain" }, null, 2).split("\n");
+    lines.splice(-1, 0, ', "sevrer": {}');
+    writeFileSync(file, lines.join("\n"));
+    const lineOf = (text: string) => lines.findIndex((line) => line.includes(text)) + 1;
+    const { exitCode, stdout, stderr } = await recovery(["config", "check", "--site", file]);
+    expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: "" });
+    const told = stderr.split("\n");
+    expect(told).toHaveLength(5);
+    expect(told[0]).toBe(`${file} has 3 errors`);
+    expect(told[1]).toMatch(new RegExp(`^${file}:${lineOf('"name": "Club"')}: name: `));
+    expect(told[2]).toMatch(new RegExp(`^${file}:${lineOf('"domain"')}: domain: `));
+    expect(told[3]).toMatch(new RegExp(`^${file}:${lineOf("sevrer")}: .*sevrer`));
+    expect(told[4]).toBe(`correct them, then: npx recovery config check --site ${file}`);
+  });
+
+  test("schema prints the JSON Schema", async () => {
+    const { exitCode, stdout, stderr } = await recovery(["config", "schema"]);
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: "" });
+    expect(JSON.parse(stdout)).toEqual(siteJsonSchema());
+  });
+});
+
+describe("points list", limit, () => {
+  let folder: SiteFolder;
+  beforeAll(() => {
+    folder = siteFolder();
+  });
+  afterAll(() => {
+    folder.remove();
+  });
+  const list = (...args: string[]) => recovery(["points", "list", "--site", folder.file, ...args], { env });
+
+  test("of an empty store says so, and with --json prints an empty list", async () => {
+    const none = { exitCode: 0, stdout: "the site's stores hold nothing", stderr: "" };
+    expect(await list()).toEqual(none);
+    expect(await list("--json")).toEqual({ ...none, stdout: "[]" });
+  });
+
+  test("prints each point with what keeps it from being restored, or with the command that pins it", async () => {
+    folder.backUp({ named: "20260301_020000" });
+    folder.backUp({ named: "20260302_020000", status: "PARTIAL" });
+    writeFileSync(join(folder.directory, "backups", "notes.txt"), "not a backup");
+    const { exitCode, stdout, stderr } = await list();
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: "" });
+    const shape = stdout
+      .replaceAll(/@[0-9a-f]{64}/g, "@HASH")
+      .replaceAll(/Z, \d+ \w+( \d+ \w+)? old/g, "Z, AGE old")
+      .split("\n");
+    expect(shape).toEqual([
+      "partial   full_backup_20260302_020000  in disk: 2026-03-02T02:00:00.000Z, AGE old",
+      expect.stringMatching(/^ {10}\S/),
+      "complete  full_backup_20260301_020000  in disk: 2026-03-01T02:00:00.000Z, AGE old",
+      "          pulumi config set point full_backup_20260301_020000@HASH@HASH",
+      "foreign   notes.txt  in disk: of an unknown time",
+      "          not a name that the backup scripts give",
+    ]);
+    const { stdout: json } = await list("--json");
+    expect((JSON.parse(json) as { id: string; state: string }[]).map(({ id, state }) => [id, state])).toEqual(
+      [
+        ["full_backup_20260302_020000", "partial"],
+        ["full_backup_20260301_020000", "complete"],
+        ["notes.txt", "foreign"],
+      ],
+    );
+  });
+
+  test("of a store that is not there exits 3", async () => {
+    const missing = siteFolder({ stores: [{ kind: "directory", name: "disk", path: "elsewhere" }] });
+    const { exitCode, stdout } = await recovery(["points", "list", "--site", missing.file], { env });
+    missing.remove();
+    expect({ exitCode, stdout }).toEqual({ exitCode: 3, stdout: "" });
+  });
+});
+
+test("an error shows where it came from with --debug alone", limit, async () => {
+  const args = ["config", "check", "--site", "/does/not/exist.yaml"];
+  const [plain, debug] = [await recovery(args), await recovery([...args, "--debug"])];
+  expect(plain.stderr).not.toMatch(/^ +at /m);
+  expect(debug.stderr).toMatch(/^ +at /m);
+  expect(debug.exitCode).toBe(2);
+});

@@ -1,0 +1,24 @@
+import { expect, test } from "vitest";
+import type { RunRecord } from "../../../evidence/record.ts";
+import { exitCodeOf } from "../../../scripts/exit-code.ts";
+import { failed, recovered } from "../evidence/records.ts";
+
+const met: RunRecord = {
+  ...recovered,
+  objectives: recovered.objectives.map((objective) => ({ ...objective, met: true })),
+};
+
+test("a run is done when the site is recovered and every objective is met", () => {
+  expect(exitCodeOf(met)).toBe(0);
+});
+
+test("a missed objective is no success, though the site is back", () => {
+  expect(recovered.outcome).toBe("recovered");
+  expect(exitCodeOf(recovered)).toBe(1);
+});
+
+test("a run that failed exits 1, one that was interrupted 130, whatever their objectives", () => {
+  expect(exitCodeOf(failed)).toBe(1);
+  expect(exitCodeOf({ ...met, outcome: "failed" })).toBe(1);
+  expect(exitCodeOf({ ...met, outcome: "interrupted" })).toBe(130);
+});
