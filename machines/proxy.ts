@@ -1,4 +1,5 @@
 import { createSocket, type Socket as UdpSocket } from "node:dgram";
+import type { LookupAddress } from "node:dns";
 import { lookup } from "node:dns/promises";
 import { once } from "node:events";
 import { Agent, createServer, request, type IncomingMessage, type ServerResponse } from "node:http";
@@ -31,6 +32,7 @@ export interface Proxy {
 }
 
 const connectTimeoutMilliseconds = 20_000;
+const addressesKeptMilliseconds = 60_000;
 const farewellMilliseconds = 1000;
 const sameNumberAttempts = 20;
 // RFC 9110, 7.6.1: meant for the next hop only.
@@ -70,11 +72,22 @@ export async function openProxy(
     socket.on("error", () => socket.destroy());
   };
 
+  // A hundred packages are a hundred requests to one host: a look-up for each costs seconds as soon as one answer is lost.
+  const looks = new Map<string, { at: number; addresses: Promise<LookupAddress[]> }>();
+  const look = (host: string): Promise<LookupAddress[]> => {
+    const known = looks.get(host);
+    if (known && performance.now() - known.at < addressesKeptMilliseconds) return known.addresses;
+    const addresses = lookup(host, { all: true });
+    looks.set(host, { at: performance.now(), addresses });
+    addresses.catch(() => looks.delete(host));
+    return addresses;
+  };
+
   /** The addresses of a target, each of them admitted. */
   const resolve = async (target: Target): Promise<LookupFunction> => {
     const byName = refusalByName(target, admission);
     if (byName !== undefined) throw new RefusedTarget(byName);
-    const addresses = await lookup(target.host, { all: true });
+    const addresses = await look(target.host);
     const own = ownAddresses();
     for (const { address } of addresses) {
       const byAddress = refusalByAddress(target, address, own, admission);

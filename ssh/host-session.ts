@@ -158,7 +158,7 @@ function deliverAndSeed(digest: string): string {
     "umask 022",
     `mkdir -p ${installed}`,
     `cd ${installed}`,
-    `if [ -x ${digest}/open ]; then cat >/dev/null; else t=$(mktemp -d .new.XXXXXX); tar -x -C "$t" --no-same-owner; chmod 755 "$t"; mv -T "$t" ${digest}; fi`,
+    `if [ -x ${digest}/open ]; then cat >/dev/null; else t=$(mktemp -d .new.XXXXXX); tar -x -C "$t" --no-same-owner; chmod 755 "$t"; mv -T "$t" ${digest} 2>/dev/null || rm -rf "$t"; fi`,
     `ln -sfn ${digest} .current`,
     "mv -T .current current",
     "ln -sfn current/run-step .run-step",

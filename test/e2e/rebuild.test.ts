@@ -12,7 +12,7 @@ import { recoveryHost, trustAnAuthority, type RecoveryHost } from "./recovery-ho
 /** Planted in the site's environment file: nothing that a run leaves behind may hold them. */
 const planted = {
   OPENAI_API_KEY: "sk-planted-4f1c9a7e2b",
-  ADMIN_TOKEN: "planted token with spaces # and 'quotes' 8d21",
+  ADMIN_TOKEN: "planted#token$with'quotes-8d21",
 };
 
 let host: RecoveryHost;
@@ -213,7 +213,7 @@ describe("a lost site", { timeout: 900_000 }, () => {
     ).toBe("");
     expect(await host.onHost("test ! -e /run/recovery/secrets && echo gone")).toBe("gone\n");
     expect(
-      await host.onHost("journalctl -q -o cat | grep -cF -e sk-planted -e 'planted token' || true"),
+      await host.onHost("journalctl -q -o cat | grep -cF -e sk-planted -e 'planted#token' || true"),
     ).toBe("0\n");
   });
 });
