@@ -1,5 +1,4 @@
 // The layout of the project, top to bottom: a folder imports only from folders above its own.
-// test/unit/layout.test.ts has no second copy of this list: it lives here and in docs of the layout only.
 const order = [
   "site",
   "backups",
@@ -47,6 +46,10 @@ module.exports = {
     exclude: { path: "^(node_modules|\\.git)" },
     tsPreCompilationDeps: true,
     tsConfig: { fileName: "tsconfig.json" },
-    enhancedResolveOptions: { extensions: [".ts", ".js", ".json"] },
+    enhancedResolveOptions: {
+      extensions: [".ts", ".js", ".json"],
+      exportsFields: ["exports"],
+      conditionNames: ["import", "node", "types", "default"],
+    },
   },
 };

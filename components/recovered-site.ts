@@ -27,7 +27,9 @@ export class RecoveredSite extends pulumi.ComponentResource {
     super("recovery-stack:index:RecoveredSite", name, {}, options);
     const { server, session } = args;
     const hooks = {
-      open: new pulumi.ResourceHook(`${name}-open-host`, async () => void (await session.open())),
+      open: new pulumi.ResourceHook(`${name}-open-host`, async () => {
+        await session.open();
+      }),
       openRelay: new pulumi.ResourceHook(`${name}-open-relay`, () => session.openRelay()),
       closeRelay: new pulumi.ResourceHook(`${name}-close-relay`, () => session.closeRelay()),
     };

@@ -1,9 +1,6 @@
 import { z } from "zod";
 import type { Fact } from "../runbook/step.ts";
 
-/** How a run ended. `recovered`: all steps done, all checks passed. Objectives are judged apart. */
-export type RunOutcome = "recovered" | "failed" | "interrupted";
-
 const fact: z.ZodType<Fact> = z.json();
 const seconds = z.number().min(0);
 const moment = z.iso.datetime();
@@ -40,7 +37,9 @@ export const runRecordSchema = z.strictObject({
   run: z.string(),
   kind: z.enum(["drill", "rebuild"]),
   site: z.string(),
-  outcome: z.enum(["recovered", "failed", "interrupted"]),
+  outcome: z
+    .enum(["recovered", "failed", "interrupted"])
+    .describe("recovered: all steps done and all checks passed. Objectives are judged apart."),
   error: z.strictObject({ what: z.string(), why: z.string(), next: z.string() }).optional(),
   startedAt: moment.describe("Both clocks start here: the run's, and in a drill the failure's."),
   servingAt: moment.nullable().describe("When the host's own health checks passed."),
