@@ -107,8 +107,10 @@ test("a step after one that is not in the plan is an error", () => {
 
 test("steps that wait for each other are an error that names them in their order", () => {
   const steps = [step("start", [], ["a"]), step("a", [], ["b"]), step("b", [], ["c"]), step("c", [], ["a"])];
-  expect(() => effectiveTriggers(steps)).toThrow("steps wait for each other: start -> a -> b -> c -> a");
+  expect(() => effectiveTriggers(steps)).toThrow(
+    new Error("steps wait for each other: start -> a -> b -> c -> a"),
+  );
   expect(() => effectiveTriggers([step("own", [], ["own"])])).toThrow(
-    "steps wait for each other: own -> own",
+    new Error("steps wait for each other: own -> own"),
   );
 });

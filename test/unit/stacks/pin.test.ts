@@ -33,7 +33,9 @@ test("any other text is no pin", () => {
     fc.property(pins, fc.nat(), fc.constantFrom("", "@", " ", "\n", "G", "é"), (pin, position, other) => {
       const text = pinText(pin);
       const at = pin.id.length + (position % (text.length - pin.id.length));
-      expect(parsePin(`${text.slice(0, at)}${other}${text.slice(at + 1)}`)).toBeUndefined();
+      const changed = `${text.slice(0, at)}${other}${text.slice(at + 1)}`;
+      fc.pre(changed !== text);
+      expect(parsePin(changed)).toBeUndefined();
     }),
   );
 });
