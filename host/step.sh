@@ -4,8 +4,14 @@ set -euo pipefail
 shopt -s nullglob
 . "$RECOVERY_HOST/paths.sh"
 
-# input NAME: an input as text; a missing one is an error.
-input() { jq -er --arg name "$1" '.inputs | if has($name) then .[$name] else error("no input \($name)") end | if . == null then "" else . end' "$RECOVERY_WORK/request.json"; }
+# input NAME: an input that is one text, number or truth; a missing one is an error.
+declare -A recovery_inputs
+while IFS= read -r -d '' name && IFS= read -r -d '' value; do recovery_inputs[$name]=$value; done \
+  < <(jq -j '.inputs | to_entries[] | select(.value | type != "array" and type != "object") | "\(.key)\u0000\(.value // "")\u0000"' "$RECOVERY_WORK/request.json")
+input() {
+  [[ -v recovery_inputs[$1] ]] || { echo "no input $1" >&2; return 1; }
+  printf '%s' "${recovery_inputs[$1]}"
+}
 
 # inputs FILTER: what a jq filter makes of the inputs, a line each.
 inputs() { jq -r ".inputs | $1" "$RECOVERY_WORK/request.json"; }
