@@ -20,11 +20,14 @@ const attemptSchema = z.object({
 
 export type Attempt = z.infer<typeof attemptSchema>;
 
-/** Every attempt that the host remembers, in order. */
+/** Every attempt on this machine, in order: a host made from a snapshot remembers those of another. */
 export async function readLedger(connection: SshConnection): Promise<Attempt[]> {
-  const { stdout } = await connection.run("cat /var/lib/recovery/history.jsonl 2>/dev/null || true", {
-    timeoutSeconds: 30,
-  });
+  const { stdout } = await connection.run(
+    "cd /var/lib/recovery && jq -c --rawfile machine /etc/machine-id 'select(.machine == ($machine | rtrimstr(\"\\n\")))' history.jsonl 2>/dev/null || true",
+    {
+      timeoutSeconds: 30,
+    },
+  );
   return stdout
     .split("\n")
     .filter((line) => line !== "")

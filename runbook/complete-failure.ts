@@ -110,7 +110,7 @@ export function planCompleteFailure(request: CompleteFailureRequest): Step[] {
       runbook: "1.5",
       inputs: { files: [{ ...point.archive }] },
       secrets: ["rclone.conf"],
-      triggers: [`point ${point.id}`, `manifest ${point.manifestSha256}`],
+      triggers: [`point ${point.id}`, `manifest ${point.manifestSha256}`, `archive ${point.archive.sha256}`],
       after: ["provision"],
       budgetSeconds: minutes(10),
       timeoutSeconds: minutes(120),

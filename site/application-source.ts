@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { stat } from "node:fs/promises";
-import { resolve } from "node:path";
+import { mkdtemp, rm, stat } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { execa } from "execa";
 import type { LoadedSite } from "./load.ts";
@@ -30,11 +31,11 @@ export async function resolveApplication({ site, directory }: LoadedSite): Promi
     return { commit: commitOf(revision, await references(git ?? "", directory), git ?? "") };
   }
   const path = resolve(directory, bundle);
-  const heads = await references(path, directory);
+  const listed = await references(path, directory);
   const hash = createHash("sha256");
   await pipeline(createReadStream(path), hash);
   return {
-    commit: isCommit ? revision : commitOf(revision, heads, path),
+    commit: isCommit ? revision : await peeled(path, commitOf(revision, listed, path)),
     bundle: { path, bytes: (await stat(path)).size, sha256: hash.digest("hex") },
   };
 }
@@ -57,6 +58,18 @@ async function references(source: string, directory: string): Promise<string> {
       "check application in site.yaml; a bundle is made by: git bundle create FILE --all",
       { cause: error },
     );
+  }
+}
+
+/** The commit behind an object of a bundle: of an annotated tag `git ls-remote BUNDLE` tells the tag's own object alone. */
+async function peeled(bundle: string, object: string): Promise<string> {
+  const repository = await mkdtemp(join(tmpdir(), "recovery-bundle-"));
+  try {
+    await execa("git", ["init", "--quiet", "--bare", repository]);
+    await execa("git", ["-C", repository, "bundle", "unbundle", bundle]);
+    return (await execa("git", ["-C", repository, "rev-parse", `${object}^{commit}`])).stdout;
+  } finally {
+    await rm(repository, { recursive: true, force: true });
   }
 }
 

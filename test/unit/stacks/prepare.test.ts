@@ -151,7 +151,8 @@ test("an application that comes as a bundle is relayed too, at the commit of its
       .trim();
   git("init", "--quiet");
   git("commit", "--quiet", "--allow-empty", "--message", "first");
-  git("tag", "v1");
+  // Annotated: an object of its own, which is not the commit.
+  git("tag", "--annotate", "v1", "--message", "first");
   const bundle = join(folder.directory, "club.bundle");
   git("bundle", "create", "--quiet", bundle, "--all");
   const archive = folder.backUp({ named: "20260301_020000" });
