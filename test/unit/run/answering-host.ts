@@ -50,7 +50,7 @@ export async function answeringHost(): Promise<AnsweringHost> {
       }
     });
     channel.on("end", () => {
-      if (command.startsWith("cat ")) {
+      if (command.includes("history.jsonl")) {
         finish(host.attempts.map((attempt) => `${JSON.stringify(attempt)}\n`).join(""));
       } else if (command.includes("/check;")) finish(JSON.stringify(host.results));
       else if (!command.endsWith("/open")) finish("");

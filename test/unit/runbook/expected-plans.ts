@@ -13,7 +13,7 @@ const fetchArchive: Step = {
   script: "fetch",
   inputs: { files: [{ name: "point.tar.gz", bytes: 1000, sha256: archiveSha256 }] },
   secrets: ["rclone.conf"],
-  triggers: ["point full_backup_20260301_020000", `manifest ${manifestSha256}`],
+  triggers: ["point full_backup_20260301_020000", `manifest ${manifestSha256}`, `archive ${archiveSha256}`],
   after: ["provision"],
   budgetSeconds: 600,
   timeoutSeconds: 7200,
