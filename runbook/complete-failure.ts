@@ -284,7 +284,8 @@ export function planCompleteFailure(request: CompleteFailureRequest): Step[] {
       title: "Certificate tool and guards",
       runbook: "1.3",
       inputs: { packages: packages.remaining },
-      after: ["health"],
+      // Beside the restore: no restored certificate lets them wait until the site serves, and dpkg needs one core of two.
+      after: ["install-serving-packages"],
       budgetSeconds: minutes(4),
     },
     {
@@ -299,7 +300,7 @@ export function planCompleteFailure(request: CompleteFailureRequest): Step[] {
         webroot: site.tls.webroot,
         authority: isolated ? "pebble" : (site.tls.directory ?? "default"),
       },
-      after: ["install-remaining-packages"],
+      after: ["health", "install-remaining-packages"],
       budgetSeconds: minutes(15),
     },
     {

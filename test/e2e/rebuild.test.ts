@@ -175,9 +175,7 @@ describe("a lost site", { timeout: 900_000 }, () => {
       .slice(before + untilFailure.length)
       .map(({ result }) => `${result.step} ${result.outcome}`);
     expect(afterwards).toEqual(
-      ["permissions", "services", "health", "install-remaining-packages", "tls", "finish"].map(
-        (id) => `${id} done`,
-      ),
+      ["permissions", "services", "health", "tls", "finish"].map((id) => `${id} done`),
     );
     expect(
       await host.onHost(

@@ -261,7 +261,7 @@ function ending(authority: string, units: string[]): Step[] {
       },
       secrets: [],
       triggers: [],
-      after: ["install-remaining-packages"],
+      after: ["health", "install-remaining-packages"],
       budgetSeconds: 900,
       timeoutSeconds: 1800,
     },
@@ -353,7 +353,13 @@ export function gitOnHost(checks: Step["inputs"]): Step[] {
     unpack(["fetch", "install-serving-packages"]),
     ...staged,
     health(checks),
-    install("install-remaining-packages", "Certificate tool and guards", remaining, "health", 4),
+    install(
+      "install-remaining-packages",
+      "Certificate tool and guards",
+      remaining,
+      "install-serving-packages",
+      4,
+    ),
     ...ending("default", ["certbot.timer", "fail2ban.service"]),
   ];
 }
@@ -418,7 +424,13 @@ export function bundleInDrill(checks: Step["inputs"]): Step[] {
     unpack(["close-egress"]),
     ...staged,
     health(checks),
-    install("install-remaining-packages", "Certificate tool and guards", remainingIsolated, "health", 4),
+    install(
+      "install-remaining-packages",
+      "Certificate tool and guards",
+      remainingIsolated,
+      "install-serving-packages",
+      4,
+    ),
     ...ending("pebble", []),
   ];
 }
