@@ -56,6 +56,8 @@ export class RecoveredSite extends pulumi.ComponentResource {
             stdin,
             triggers: triggers.get(step.id) ?? [],
             addPreviousOutputInEnv: false,
+            // The result of a step is a long line for programs; what a failing one says stands in the error.
+            logging: remote.Logging.None,
           },
           {
             parent: this,

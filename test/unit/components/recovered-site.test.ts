@@ -85,6 +85,7 @@ test("a plan of three steps is declared as exactly three commands, one behind th
           '"triggers":["attempt 1","host-key SHA256:x"],"timeoutSeconds":300}\n',
         triggers: provisionTriggers,
         addPreviousOutputInEnv: false,
+        logging: "none",
       },
       options,
     },
@@ -99,6 +100,7 @@ test("a plan of three steps is declared as exactly three commands, one behind th
           '"triggers":["attempt 1","host-key SHA256:x","point p1"],"timeoutSeconds":300}\n',
         triggers: fetchTriggers,
         addPreviousOutputInEnv: false,
+        logging: "none",
       },
       options: {
         ...options,
@@ -118,6 +120,7 @@ test("a plan of three steps is declared as exactly three commands, one behind th
           '"triggers":["attempt 1","host-key SHA256:x","point p1"],"timeoutSeconds":300}\n',
         triggers: fetchTriggers,
         addPreviousOutputInEnv: false,
+        logging: "none",
       },
       options: { ...options, dependsOn: ["fetch", "provision"] },
     },
