@@ -1,8 +1,9 @@
 import { constants } from "node:fs";
-import { access, copyFile, cp, mkdir, mkdtemp, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
-import { basename, delimiter, join, resolve } from "node:path";
+import { copyFile, cp, mkdir, mkdtemp, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
+import { basename, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { ensureDebianPackages, type DebianNeed } from "../../machines/debian-packages.ts";
 import { OperatorError, exitCodes } from "../../site/operator-error.ts";
 import { makeArchive } from "./archive.ts";
 import { makeBundle } from "./bundle.ts";
@@ -54,7 +55,10 @@ const archivesKept = 3;
 const workFolderPrefix = ".work-";
 const abandonedAfterMilliseconds = 60 * 60 * 1000;
 /** Debian's packages are named like the commands. */
-const commands = ["git", "sqlite3", "tar", "gzip"];
+const needs: readonly DebianNeed[] = ["git", "sqlite3", "tar", "gzip"].map((name) => ({
+  command: name,
+  package: name,
+}));
 /** No real secrets, and told as such at a glance. One value has what breaks careless readers of .env. */
 const defaultEnvironment = {
   OPENAI_API_KEY: "sk-sample-not-a-real-key-0000000000000000",
@@ -67,7 +71,7 @@ const defaultEnvironment = {
 /**
  * Makes the sample's bundle and a backup as the runbook's scripts pack it. Each file appears complete under its name or
  * not at all; of the backups in the folder the newest three stay, the new one always.
- * Throws an OperatorError when a command that it needs is not installed, or an option makes no sense.
+ * Throws an OperatorError when a command that it needs cannot be installed, or an option makes no sense.
  */
 export async function prepareSample(options: SampleOptions = {}): Promise<PreparedSample> {
   const {
@@ -81,7 +85,9 @@ export async function prepareSample(options: SampleOptions = {}): Promise<Prepar
     if (!Number.isSafeInteger(value) || value < 0) throw unusable(name, "a whole number from 0");
   }
   if (Number.isNaN(wanted.getTime())) throw unusable("time", "a time such as 2026-01-31T04:00:00Z");
-  await requireCommands();
+  await ensureDebianPackages(needs, (line) => {
+    console.error(line);
+  });
 
   const time = new Date(Math.floor(wanted.getTime() / 1000) * 1000);
   const directory = resolve(options.directory ?? sampleFolder);
@@ -130,24 +136,6 @@ function unusable(option: string, expected: string): OperatorError {
   );
 }
 
-async function requireCommands(): Promise<void> {
-  const folders = (process.env["PATH"] ?? "").split(delimiter).filter((folder) => folder !== "");
-  const isThere = async (command: string): Promise<boolean> => {
-    const looks = folders.map((folder) => access(join(folder, command), constants.X_OK));
-    return (await Promise.allSettled(looks)).some((look) => look.status === "fulfilled");
-  };
-  const there = await Promise.all(commands.map(isThere));
-  const missing = commands.filter((_, index) => there[index] === false);
-  if (missing.length > 0) {
-    throw new OperatorError(
-      exitCodes.missingHere,
-      `the sample cannot be made without ${missing.join(", ")}`,
-      "not found on PATH",
-      `apt-get install -y ${missing.join(" ")}`,
-    );
-  }
-}
-
 /** Work of a process that was killed. What is younger may be another process at work now. */
 async function removeAbandonedWork(build: string): Promise<void> {
   for (const name of (await readdir(build)).filter((entry) => entry.startsWith(workFolderPrefix))) {
@@ -175,7 +163,7 @@ async function removeOldArchives(backups: string, justMade: string): Promise<voi
 }
 
 /** What the command line says; throws an OperatorError for an unknown option or a value that is no number. */
-function readOptions(args: string[]): SampleOptions {
+function readOptions(args: string[]): { sample: SampleOptions; json: boolean } {
   const text = { type: "string" } as const;
   try {
     const { values } = parseArgs({
@@ -187,9 +175,10 @@ function readOptions(args: string[]): SampleOptions {
         "upload-bytes": text,
         directory: text,
         time: text,
+        json: { type: "boolean" },
       },
     });
-    return {
+    const sample = {
       ...(values.agents !== undefined && { agents: wholeNumber(values.agents) }),
       ...(values.messages !== undefined && { messages: wholeNumber(values.messages) }),
       ...(values.uploads !== undefined && { uploads: wholeNumber(values.uploads) }),
@@ -197,12 +186,13 @@ function readOptions(args: string[]): SampleOptions {
       ...(values.directory !== undefined && { directory: values.directory }),
       ...(values.time !== undefined && { time: new Date(values.time) }),
     };
+    return { sample, json: values.json === true };
   } catch (error) {
     throw new OperatorError(
       exitCodes.usage,
       "the sample's options cannot be understood",
       error instanceof Error ? error.message : String(error),
-      "options: --agents N --messages N --uploads N --upload-bytes N --directory DIR --time ISO",
+      "options: --agents N --messages N --uploads N --upload-bytes N --directory DIR --time ISO --json",
       { cause: error },
     );
   }
@@ -214,7 +204,11 @@ function wholeNumber(text: string): number {
 
 if (process.argv[1] !== undefined && resolve(process.argv[1]) === fileURLToPath(import.meta.url)) {
   try {
-    console.log(JSON.stringify(await prepareSample(readOptions(process.argv.slice(2))), null, 2));
+    const { sample, json } = readOptions(process.argv.slice(2));
+    const prepared = await prepareSample(sample);
+    // The line is progress: stdout stays free for what comes after it, such as a drill's --json.
+    if (json) console.log(JSON.stringify(prepared, null, 2));
+    else console.error(`made the sample's backup: ${relative(process.cwd(), prepared.archive)}`);
   } catch (error) {
     if (!(error instanceof OperatorError)) throw error;
     console.error(error.message);
