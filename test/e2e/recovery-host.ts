@@ -31,8 +31,16 @@ export async function needed(): Promise<void> {
   );
 }
 
-/** A blank host, a sample site with a backup of it, and the operator's command line: all in folders of the test's own. */
-export interface RecoveryHost {
+/** An operator's computer, as far as its command line knows: with a state of its own. */
+export interface Operator {
+  /** Starts `recovery` with these arguments. */
+  start(...args: string[]): ChildProcess;
+  /** Runs `recovery` to its end. */
+  recovery(...args: string[]): Promise<{ exitCode?: number; stdout: string; stderr: string }>;
+}
+
+/** A blank host, a sample site with a backup of it, and an operator: all in folders of the test's own. */
+export interface RecoveryHost extends Operator {
   machine: Machine;
   agent: ThrowAwayAgent;
   /** Folder of site.yaml, of the backups and of the operator's state. */
@@ -40,12 +48,10 @@ export interface RecoveryHost {
   site: string;
   sample: Awaited<ReturnType<typeof prepareSample>>;
   environment: Record<string, string>;
-  /** Runs a command on the host; throws when it fails. */
+  /** Runs a command on the host, over a connection of the test's own that is dialled again when it was lost; throws when it fails. */
   onHost(command: string): Promise<string>;
-  /** Starts `recovery` with these arguments. */
-  start(...args: string[]): ChildProcess;
-  /** Runs `recovery` to its end. */
-  recovery(...args: string[]): Promise<{ exitCode?: number; stdout: string; stderr: string }>;
+  /** A second operator, who knows nothing of the first. */
+  anotherOperator(): Operator;
   close(): Promise<void>;
 }
 
@@ -74,8 +80,26 @@ export async function recoveryHost(options: SampleOptions = {}): Promise<Recover
     hostKey: machine.hostKey,
     agentSocketPath: agent.socketPath,
   };
-  const connection: SshConnection = await connect(target);
-  const child = { cwd: directory, env: { ...process.env, ...environment, CI: "true" } };
+  let connection: SshConnection | undefined;
+  const connected = async () => {
+    if (connection) return connection;
+    const made = await connect(target);
+    void made.closed.then(() => (connection = undefined));
+    return (connection = made);
+  };
+  await connected();
+  const operator = (stateFolder: string): Operator => {
+    const child = {
+      cwd: directory,
+      env: { ...process.env, ...environment, XDG_STATE_HOME: join(directory, stateFolder), CI: "true" },
+    };
+    return {
+      start: (...args) =>
+        spawn(process.execPath, [commandLine, ...args], { ...child, stdio: ["ignore", "pipe", "pipe"] }),
+      recovery: (...args) =>
+        execa(process.execPath, [commandLine, ...args], { ...child, stdin: "ignore", reject: false }),
+    };
+  };
   return {
     machine,
     agent,
@@ -84,16 +108,14 @@ export async function recoveryHost(options: SampleOptions = {}): Promise<Recover
     sample,
     environment,
     onHost: async (command) => {
-      const { exitCode, stdout, stderr } = await connection.run(command, { timeoutSeconds: 120 });
+      const { exitCode, stdout, stderr } = await (await connected()).run(command, { timeoutSeconds: 120 });
       if (exitCode !== 0) throw new Error(`${command} ended with ${exitCode}: ${stderr}`);
       return stdout;
     },
-    start: (...args) =>
-      spawn(process.execPath, [commandLine, ...args], { ...child, stdio: ["ignore", "pipe", "pipe"] }),
-    recovery: (...args) =>
-      execa(process.execPath, [commandLine, ...args], { ...child, stdin: "ignore", reject: false }),
+    ...operator("state"),
+    anotherOperator: () => operator("state-of-another"),
     close: async () => {
-      await connection.close();
+      await connection?.close();
       await machine.destroy();
       await agent.close();
       await rm(directory, { recursive: true, force: true });
