@@ -16,6 +16,8 @@ export interface CheckRun {
   restored: boolean;
   isolated: boolean;
   say: (line: string) => void;
+  /** Ends the checks; they then fail as interrupted. */
+  signal?: AbortSignal;
 }
 
 const resultsSchema = z.array(
@@ -25,7 +27,7 @@ const limitSeconds = 600;
 
 /** Asks of the site what its users would see, now, whatever any engine or ledger believes. */
 export async function runChecks(options: CheckRun): Promise<CheckResult[]> {
-  const { loaded, target, run, restored, isolated, say } = options;
+  const { loaded, target, run, restored, isolated, say, signal } = options;
   const session = new HostSession({
     target,
     run,
@@ -33,7 +35,10 @@ export async function runChecks(options: CheckRun): Promise<CheckResult[]> {
     relayedFiles: [],
     say,
   });
+  const onAbort = () => void session.close();
+  signal?.addEventListener("abort", onAbort);
   try {
+    signal?.throwIfAborted();
     const connection = await session.open();
     const request = checkRequest(loaded.site, {
       transport: "verified",
@@ -43,7 +48,7 @@ export async function runChecks(options: CheckRun): Promise<CheckResult[]> {
     });
     const { exitCode, stdout, stderr } = await connection.run(
       "/usr/local/lib/recovery/current/check; code=$?; rm -rf /run/recovery/secrets; exit $code",
-      { stdin: JSON.stringify(request), timeoutSeconds: limitSeconds },
+      { stdin: JSON.stringify(request), timeoutSeconds: limitSeconds, ...(signal && { signal }) },
     );
     if (exitCode !== 0) {
       throw new OperatorError(
@@ -55,6 +60,7 @@ export async function runChecks(options: CheckRun): Promise<CheckResult[]> {
     }
     return resultsSchema.parse(JSON.parse(stdout));
   } finally {
+    signal?.removeEventListener("abort", onAbort);
     await session.close();
   }
 }

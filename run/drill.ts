@@ -1,7 +1,5 @@
-import { mkdir, rm } from "node:fs/promises";
+import { mkdir, readdir, rm, rmdir } from "node:fs/promises";
 import { join } from "node:path";
-import { choosePoint } from "../backups/choose-point.ts";
-import { pinOf } from "../backups/restore-point.ts";
 import { prepareCommandPlugin } from "../engine/command-plugin.ts";
 import { exclusively } from "../engine/exclusive.ts";
 import { requireEngine } from "./require-engine.ts";
@@ -11,10 +9,12 @@ import { createMachine, machineNeeds, sweepMachines, type Machine } from "../mac
 import { loadSite, type LoadedSite } from "../site/load.ts";
 import { startAgent, type ThrowAwayAgent } from "../ssh/agent.ts";
 import { sitePoints } from "../stacks/prepare.ts";
+import { choose } from "./choose.ts";
 import { recover, type RecoverResult } from "./recover.ts";
 import type { Reporter } from "./reporter.ts";
 import { runId } from "./run-id.ts";
 import { stateDirectory } from "./state-directory.ts";
+import { throwAwayFolder } from "./throw-away-folder.ts";
 
 export interface DrillOptions {
   siteFile: string;
@@ -25,6 +25,7 @@ export interface DrillOptions {
   /** Leave the machine, and say how to get in. */
   keep: boolean;
   reporter: Reporter;
+  /** Ends the drill at once: there is nothing in it that would be lost. */
   signal: AbortSignal;
 }
 
@@ -71,22 +72,26 @@ async function onMachine(
   const preparing = Date.now();
   await sweepMachines(say);
   const points = await sitePoints(loaded, say);
-  const pin = pinOf(choosePoint(points, { id: options.pointId, before: options.before }));
-  if (!pin) throw new Error("a good point was not read to its end");
+  const { pin, passedOver } = choose(points, { id: options.pointId, before: options.before }, say);
   const engine = await requireEngine({ allowBuild: true, say, signal });
   await ensureBase(site.server.release, say);
   const plugin = await prepareCommandPlugin(engine, say);
 
   const startedAt = new Date();
   const run = runId("drill", startedAt);
-  const runDirectory = join(stateDirectory(site.name), "runs", run);
+  const runs = join(stateDirectory(site.name), "runs");
+  await sweepWork(runs);
+  const runDirectory = join(runs, run);
   await mkdir(runDirectory, { recursive: true, mode: 0o700 });
-  const stackDirectory = join(runDirectory, "stack");
   let agent: ThrowAwayAgent | undefined;
   let machine: Machine | undefined;
   let kept: DrillResult["kept"];
+  const work = await throwAwayFolder(join(runDirectory, workFolder));
+  let endTemporary: () => void = () => undefined;
   try {
+    // First: the path of a socket must be short.
     agent = await startAgent();
+    endTemporary = await temporaryFilesBelow(work.path);
     const made = await createMachine({
       release: site.server.release,
       authorizedKeys: [agent.publicKey],
@@ -103,7 +108,7 @@ async function onMachine(
       engine,
       plugin,
       stack: `${site.name}.staging`,
-      stackDirectory,
+      stackDirectory: join(work.path, "stack"),
       runDirectory,
       startedAt,
       preparationSeconds: (startedAt.getTime() - preparing) / 1000,
@@ -111,28 +116,60 @@ async function onMachine(
         breaches: made.wall.canary.touched.map(({ from, protocol }) => `${protocol} from ${from}`),
         notes: [
           "the machine is a container without a route: a wall against accidents, not against an attacker who is root in it",
+          ...passedOver,
           ...made.wall.refused.map(({ host }) => `refused by the wall: ${host}`),
         ],
       }),
       reporter,
       signal,
+      kill: signal,
     });
     if (options.keep && !signal.aborted) {
-      const key = join(runDirectory, "key");
+      // With the machine's own files, so that removing it removes them too.
+      const key = join(machine.directory, "key");
       await agent.saveKey(key);
+      const knownHosts = await machine.knownHosts(machine.directory);
       await machine.release();
       kept = {
-        enter: `ssh -i ${key} -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null ${user}@${address}`,
+        enter: `ssh -i ${key} -o IdentitiesOnly=yes -o StrictHostKeyChecking=yes -o UserKnownHostsFile=${knownHosts} ${user}@${address}`,
         remove: `npx recovery machine remove ${machine.id}`,
       };
     }
     return { ...result, ...(kept ? { kept } : {}) };
   } finally {
-    if (machine && !kept) await machine.destroy();
-    await agent?.close();
-    // The state of a machine that is gone is of no use to anybody.
-    await rm(stackDirectory, { recursive: true, force: true });
+    try {
+      if (machine && !kept) await machine.destroy();
+    } finally {
+      await agent?.close();
+      endTemporary();
+      await work.remove();
+      await rmdir(runDirectory).catch(() => undefined); // holds the record, unless the run ended before there was one
+    }
   }
+}
+
+/** What is of no use once the machine is gone: the state of its stack, temporary files. */
+const workFolder = "work";
+
+/** Removes what drills left behind that were killed together with what cleans up after them. Only under the site's lock. */
+async function sweepWork(runs: string): Promise<void> {
+  const names = await readdir(runs).catch(() => []);
+  for (const name of names.filter((run) => run.endsWith("-drill"))) {
+    await rm(join(runs, name, workFolder), { recursive: true, force: true });
+    await rmdir(join(runs, name)).catch(() => undefined); // holds a record
+  }
+}
+
+/** The Automation API keeps a log of the run in the system's folder for temporary files, and can only so be told of another. */
+async function temporaryFilesBelow(folder: string): Promise<() => void> {
+  const path = join(folder, "tmp");
+  await mkdir(path, { mode: 0o700 });
+  const before = process.env["TMPDIR"];
+  process.env["TMPDIR"] = path;
+  return () => {
+    if (before === undefined) delete process.env["TMPDIR"];
+    else process.env["TMPDIR"] = before;
+  };
 }
 
 /** The host names that the application's source may be fetched from, beside the package mirror. */

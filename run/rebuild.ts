@@ -1,13 +1,13 @@
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
-import { choosePoint } from "../backups/choose-point.ts";
-import { pinOf, type Pin, type RestorePoint } from "../backups/restore-point.ts";
+import type { Pin, RestorePoint } from "../backups/restore-point.ts";
 import { prepareCommandPlugin } from "../engine/command-plugin.ts";
 import { exclusively } from "../engine/exclusive.ts";
 import { loadSite, type LoadedSite } from "../site/load.ts";
 import type { SshTarget } from "../ssh/connection.ts";
 import { sitePoints } from "../stacks/prepare.ts";
+import { choose } from "./choose.ts";
 import { recover, type RecoverResult } from "./recover.ts";
 import type { Reporter } from "./reporter.ts";
 import { operator } from "./operator.ts";
@@ -24,7 +24,10 @@ export interface RebuildOptions {
   /** Shown what would happen; the rebuild goes on when it says true. */
   confirm: (question: { point: RestorePoint; resumed: boolean; loaded: LoadedSite }) => Promise<boolean>;
   reporter: Reporter;
+  /** The steps that run come to their end, and no other begins. */
   signal: AbortSignal;
+  /** They are not waited for either: on the host they go on, and the next rebuild finds them. */
+  kill: AbortSignal;
 }
 
 /** A rebuild that has begun: what it is held to until it ends well. */
@@ -55,12 +58,11 @@ export async function rebuild(options: RebuildOptions): Promise<RecoverResult | 
       const begunFile = join(directory, "rebuild.json");
       const before = await begun(begunFile, options.target.hostKey);
       const points = await sitePoints(loaded, say);
-      const point = choosePoint(points, {
-        id: options.pointId ?? (options.before ? undefined : before?.pin.id),
-        before: options.before,
-      });
-      const pin = pinOf(point);
-      if (!pin) throw new Error("a good point was not read to its end");
+      const { point, pin, passedOver } = choose(
+        points,
+        { id: options.pointId ?? (options.before ? undefined : before?.pin.id), before: options.before },
+        say,
+      );
       const resumed = before !== undefined && samePin(before.pin, pin);
       const engine = await requireEngine({ allowBuild: false, say, signal: options.signal });
       const plugin = await prepareCommandPlugin(engine, say);
@@ -92,8 +94,10 @@ export async function rebuild(options: RebuildOptions): Promise<RecoverResult | 
         runDirectory,
         startedAt,
         preparationSeconds: resumed ? 0 : (startedAt.getTime() - preparing) / 1000,
+        surroundings: () => ({ breaches: [], notes: passedOver }),
         reporter: options.reporter,
         signal: options.signal,
+        kill: options.kill,
       });
     },
   );

@@ -21,10 +21,13 @@ export interface RecordOptions {
   runDirectory: string;
   /** What ended the executor, if anything did. */
   failure: unknown;
-  interrupted: boolean;
-  /** What got past the wall: each makes the run a failed one. */
-  breaches: string[];
-  notes: string[];
+  /** Fires when the operator ends the run; its checks are then not waited for. */
+  signal: AbortSignal;
+  /**
+   * Asked when the checks are over. `breaches` is what got past the wall: each makes the run a failed one. `notes` is what a
+   * reader must know.
+   */
+  surroundings: () => { breaches: string[]; notes: string[] };
   say: (line: string) => void;
 }
 
@@ -33,51 +36,42 @@ export interface RecordOptions {
  * host cannot be asked any more is recorded too, as failed.
  */
 export async function recordRun(options: RecordOptions): Promise<{ record: RunRecord; recordFile: string }> {
-  const { prepared, target, startedAt } = options;
+  const { prepared, target, startedAt, signal } = options;
   const { site } = prepared.loaded;
   const isolated = prepared.steps.some(({ id }) => id === "close-egress");
   let failure = options.failure;
   let steps: StepRecord[] = stepRecords(prepared.steps, new Map(), []);
   let checks: CheckResult[] = [];
   try {
-    if (!options.interrupted) {
-      const connection = await connect(target);
-      try {
-        steps = stepRecords(prepared.steps, effectiveTriggers(prepared.steps), await readLedger(connection));
-      } finally {
-        await connection.close();
-      }
-      if (failure === undefined) {
-        const { loaded, settings } = prepared;
-        checks = await runChecks({
-          loaded,
-          target,
-          run: settings.run,
-          restored: true,
-          isolated,
-          say: options.say,
-        });
-      }
+    steps = await readSteps(prepared, target, signal);
+    if (failure === undefined && !signal.aborted) {
+      const { loaded, settings } = prepared;
+      const { run } = settings;
+      checks = await runChecks({ loaded, target, run, restored: true, isolated, say: options.say, signal });
     }
   } catch (error) {
     failure ??= error;
   }
+  const interrupted = signal.aborted;
+  const { breaches, notes } = options.surroundings();
   const recoveredAt = new Date();
   const good =
     failure === undefined &&
-    !options.interrupted &&
+    !interrupted &&
     steps.every(({ outcome }) => outcome === "done") &&
     checks.length > 0 &&
     checks.every(({ ok }) => ok) &&
-    options.breaches.length === 0;
+    breaches.length === 0;
   const health = steps.find(({ id }) => id === "health");
-  const error = good ? undefined : errorOf(options, failure, steps, checks);
+  const error = good
+    ? undefined
+    : errorOf({ breaches, interrupted, kind: options.kind }, failure, steps, checks);
   const record = runRecordSchema.parse({
     version: 1,
     run: prepared.settings.run.id,
     kind: options.kind,
     site: site.name,
-    outcome: good ? "recovered" : options.interrupted ? "interrupted" : "failed",
+    outcome: good ? "recovered" : interrupted ? "interrupted" : "failed",
     ...(error ? { error } : {}),
     startedAt: startedAt.toISOString(),
     servingAt: health?.outcome === "done" ? endOf(health) : null,
@@ -101,7 +95,7 @@ export async function recordRun(options: RecordOptions): Promise<{ record: RunRe
       dataTime: new Date(prepared.point.timeOfData ?? startedAt),
       recoveredAt: good ? recoveredAt : null,
     }),
-    notes: options.notes,
+    notes,
   } satisfies Record<keyof Omit<RunRecord, "error">, unknown>);
   const recordFile = join(options.runDirectory, "run.json");
   await writeFile(`${recordFile}.new`, `${JSON.stringify(record, null, 2)}\n`, { mode: 0o600 });
@@ -109,25 +103,51 @@ export async function recordRun(options: RecordOptions): Promise<{ record: RunRe
   return { record, recordFile };
 }
 
+/** How long a host is asked how far the run came when the operator waits for the end of it. */
+const interruptedLimitMilliseconds = 5000;
+
+/** How far each step came, as the host remembers it. */
+async function readSteps(
+  { steps }: PreparedRecovery,
+  target: SshTarget,
+  interruption: AbortSignal,
+): Promise<StepRecord[]> {
+  const limit = interruption.aborted
+    ? { signal: AbortSignal.timeout(interruptedLimitMilliseconds) }
+    : { signal: interruption };
+  const connection = await connect(target, limit);
+  try {
+    return stepRecords(steps, effectiveTriggers(steps), await readLedger(connection, limit.signal));
+  } finally {
+    await connection.close();
+  }
+}
+
+/** What to do about a run that was cut short: a drill's machine is gone, a rebuilt host remembers. */
+const again = {
+  drill: "run the same command again",
+  rebuild: "run the same command again: it goes on where it stopped",
+};
+
 /** What the operator is told of a run that did not recover: the step's own words before the engine's. */
 function errorOf(
-  options: RecordOptions,
+  { breaches, interrupted, kind }: { breaches: string[]; interrupted: boolean; kind: RunRecord["kind"] },
   failure: unknown,
   steps: readonly StepRecord[],
   checks: readonly CheckResult[],
 ): NonNullable<RunRecord["error"]> {
-  if (options.breaches.length > 0) {
+  if (breaches.length > 0) {
     return {
       what: "something got past the wall",
-      why: options.breaches.join("; "),
+      why: breaches.join("; "),
       next: "treat what was restored as having spoken to the outside; report this with the run's record",
     };
   }
-  if (options.interrupted) {
+  if (interrupted) {
     return {
       what: "the run was interrupted",
       why: "the operator ended it",
-      next: "run the same command again: it goes on where it stopped",
+      next: again[kind],
     };
   }
   const failed = steps.find(({ error }) => error !== undefined);
@@ -148,7 +168,7 @@ function errorOf(
       failure instanceof Error
         ? failure.message
         : `these steps are not recorded as done: ${missing.join(", ")}`,
-    next: "run the same command again: it goes on where it stopped",
+    next: again[kind],
   };
 }
 

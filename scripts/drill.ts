@@ -31,7 +31,7 @@ export function drillCommand(): Command {
     .option("--debug", "show where an error came from", false)
     .action(async (options: Options) => {
       const reporter = display(progressOutput());
-      const signal = interruption((line) => {
+      const { signal } = interruption("kill", (line) => {
         reporter.say(line);
       });
       const { record, recordFile, kept } = await drill({

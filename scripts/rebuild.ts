@@ -34,7 +34,7 @@ export function rebuildCommand(): Command {
     .option("--debug", "show where an error came from", false)
     .action(async (options: Options) => {
       const reporter = display(progressOutput());
-      const signal = interruption((line) => {
+      const interrupted = interruption("finish-steps", (line) => {
         reporter.say(line);
       });
       const result = await rebuild({
@@ -44,7 +44,7 @@ export function rebuildCommand(): Command {
         ...(options.before === undefined ? {} : { before: options.before }),
         confirm: (question) => confirm(options, question),
         reporter,
-        signal,
+        ...interrupted,
       });
       if (!result) {
         process.exitCode = exitCodes.refused;

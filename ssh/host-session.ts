@@ -40,6 +40,7 @@ export class HostSession {
   #opened: Promise<SshConnection> | undefined;
   #relay: Promise<{ relay: Relay; close: () => Promise<void> }> | undefined;
   #relayUsers = 0;
+  readonly #closing = new AbortController();
 
   constructor(options: HostSessionOptions) {
     this.#options = options;
@@ -67,14 +68,25 @@ export class HostSession {
     await close();
   }
 
+  /** Also ends an opening that is under way. Throws nothing: who opened was told. */
   async close(): Promise<void> {
-    if (this.#relay) await (await this.#relay).close();
-    if (this.#opened) await (await this.#opened).close();
+    this.#closing.abort();
+    await this.#opened?.then(
+      (connection) => connection.close(),
+      () => undefined,
+    );
+    await this.#relay?.then(
+      ({ close }) => close(),
+      () => undefined,
+    );
   }
 
   async #dial(): Promise<SshConnection> {
     const { target, run, say } = this.#options;
-    const connection = await connect(target);
+    const { signal } = this.#closing;
+    const connection = await connect(target, { signal });
+    const onClosing = () => void connection.close();
+    signal.addEventListener("abort", onClosing);
     try {
       const { digest, tar } = await releaseOfHostFolder();
       const delivered = await connection.run(deliverAndSeed(digest), {
@@ -101,33 +113,40 @@ export class HostSession {
     } catch (error) {
       await connection.close();
       throw error;
+    } finally {
+      signal.removeEventListener("abort", onClosing);
     }
   }
 
   async #startRelay(): Promise<{ relay: Relay; close: () => Promise<void> }> {
     const connection = await this.open();
     const relay = await startRelay(this.#options.relayedFiles);
-    const forward = await connection.reverseForward("127.0.0.1", relay.port);
-    const port = String(forward.remotePort);
-    const secrets = {
-      // rclone's own form of a remote; the host reads it from a file that only root can.
-      "rclone.conf": `[store]\ntype = http\nurl = http://${relay.user}:${relay.password}@127.0.0.1:${port}/\n`,
-      "relay-password": relay.password,
-      "relay-port": port,
-    };
-    const placed = await connection.run(`${installed}/current/open`, {
-      stdin: `${JSON.stringify({ run: this.#options.run, secrets, hold: false })}\n`,
-      timeoutSeconds: 30,
-    });
-    if (placed.exitCode !== 0)
-      throw new Error(`the relay's address could not be placed: ${lastLine(placed.stderr)}`);
-    return {
-      relay,
-      close: async () => {
-        await forward.close();
-        await relay.close();
-      },
-    };
+    try {
+      const forward = await connection.reverseForward("127.0.0.1", relay.port);
+      const port = String(forward.remotePort);
+      const secrets = {
+        // rclone's own form of a remote; the host reads it from a file that only root can.
+        "rclone.conf": `[store]\ntype = http\nurl = http://${relay.user}:${relay.password}@127.0.0.1:${port}/\n`,
+        "relay-password": relay.password,
+        "relay-port": port,
+      };
+      const placed = await connection.run(`${installed}/current/open`, {
+        stdin: `${JSON.stringify({ run: this.#options.run, secrets, hold: false })}\n`,
+        timeoutSeconds: 30,
+      });
+      if (placed.exitCode !== 0)
+        throw new Error(`the relay's address could not be placed: ${lastLine(placed.stderr)}`);
+      return {
+        relay,
+        close: async () => {
+          await forward.close();
+          await relay.close();
+        },
+      };
+    } catch (error) {
+      await relay.close();
+      throw error;
+    }
   }
 }
 

@@ -19,6 +19,8 @@ export interface AnsweringHost {
   attempts: Attempt[];
   /** What host/check says. */
   results: CheckResult[];
+  /** Stands in for host/check: it then never answers. */
+  onCheck?: () => void;
   close(): Promise<void>;
 }
 
@@ -26,7 +28,7 @@ export interface AnsweringHost {
 export async function answeringHost(): Promise<AnsweringHost> {
   const agent = await startAgent();
   const keys = ssh2.utils.generateKeyPairSync("ed25519");
-  const host: Pick<AnsweringHost, "asked" | "attempts" | "results"> = {
+  const host: Pick<AnsweringHost, "asked" | "attempts" | "results" | "onCheck"> = {
     asked: [],
     attempts: [],
     results: [],
@@ -52,7 +54,8 @@ export async function answeringHost(): Promise<AnsweringHost> {
     channel.on("end", () => {
       if (command.includes("history.jsonl")) {
         finish(host.attempts.map((attempt) => `${JSON.stringify(attempt)}\n`).join(""));
-      } else if (command.includes("/check;")) finish(JSON.stringify(host.results));
+      } else if (command.includes("/check;") && host.onCheck) host.onCheck();
+      else if (command.includes("/check;")) finish(JSON.stringify(host.results));
       else if (!command.endsWith("/open")) finish("");
     });
   };

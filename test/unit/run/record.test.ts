@@ -100,9 +100,8 @@ async function recorded(changes: Partial<RecordOptions> = {}): Promise<RunRecord
     commandPlugin: "ours",
     runDirectory,
     failure: undefined,
-    interrupted: false,
-    breaches: [],
-    notes: ["a note"],
+    signal: new AbortController().signal,
+    surroundings: () => ({ breaches: [], notes: ["a note"] }),
     say: () => undefined,
     ...changes,
   });
@@ -262,7 +261,14 @@ test("no check at all is no success", async () => {
 test("what got past the wall makes a failed run of one that went well, and is told before all else", async () => {
   ledgerSays({}, {});
   host.results = [good];
-  expect(await recorded({ breaches: ["tcp from 10.0.0.2", "udp from 10.0.0.2"] })).toMatchObject({
+  // Not before the checks, in which restored code answers.
+  const surroundings = () => ({
+    breaches: host.asked.some(({ command }) => command.includes("/check;"))
+      ? ["tcp from 10.0.0.2", "udp from 10.0.0.2"]
+      : [],
+    notes: [],
+  });
+  expect(await recorded({ surroundings })).toMatchObject({
     outcome: "failed",
     error: { what: "something got past the wall", why: "tcp from 10.0.0.2; udp from 10.0.0.2" },
   });
@@ -290,16 +296,37 @@ test("an error of our own is recorded in its three lines when no step has one", 
   });
 });
 
-test("an interrupted run is recorded without another word to the host", async () => {
-  const record = await recorded({ interrupted: true, failure: new Error("aborted") });
+test("an interrupted run is recorded with what was done until then, and checks nothing", async () => {
+  ledgerSays({});
+  const signal = AbortSignal.abort();
+  const record = await recorded({ signal, failure: new Error("aborted") });
   expect(record).toMatchObject({
     outcome: "interrupted",
-    error: { what: "the run was interrupted" },
+    error: {
+      what: "the run was interrupted",
+      next: "run the same command again: it goes on where it stopped",
+    },
     checks: [],
     recoveredAt: null,
   });
-  expect(record.steps.map(({ outcome }) => outcome)).toEqual(["not-run", "not-run"]);
-  expect(host.asked).toEqual([]);
+  expect(record.steps.map(({ outcome }) => outcome)).toEqual(["done", "not-run"]);
+  expect(host.asked.map(({ command }) => command)).toEqual([expect.stringContaining("history.jsonl")]);
+});
+
+test("checks that are interrupted make an interrupted run, whatever was done before", async () => {
+  ledgerSays({}, {});
+  const interruption = new AbortController();
+  host.onCheck = () => {
+    interruption.abort();
+  };
+  const record = await recorded({ kind: "drill", signal: interruption.signal });
+  expect(record).toMatchObject({
+    outcome: "interrupted",
+    error: { what: "the run was interrupted", next: "run the same command again" },
+    checks: [],
+    recoveredAt: null,
+  });
+  expect(record.steps.map(({ outcome }) => outcome)).toEqual(["done", "done"]);
 });
 
 test("a run whose host does not answer any more is recorded as failed, with what is known of why", async () => {

@@ -1,0 +1,67 @@
+import { expect, test } from "vitest";
+import type { RestorePoint } from "../../../backups/restore-point.ts";
+import { choose } from "../../../run/choose.ts";
+
+/** A good point of a whole site, of an hour of one day. */
+function point(hour: string, changes: Partial<RestorePoint> = {}): RestorePoint {
+  return {
+    id: `full_${hour}`,
+    store: "disk",
+    file: `full_${hour}.tar.gz`,
+    aliases: [],
+    kind: "full",
+    state: "complete",
+    reason: null,
+    notes: [],
+    timeOfData: `2025-03-01T${hour}:00:00.000Z`,
+    storedAt: `2025-03-01T${hour}:05:00.000Z`,
+    storedBytes: 1000,
+    sha256: `sha-${hour}`,
+    manifestSha256: `manifest-${hour}`,
+    root: "root",
+    members: [],
+    unpackedBytes: 5000,
+    hostname: null,
+    ...changes,
+  };
+}
+
+function chosen(points: RestorePoint[], wish: Parameters<typeof choose>[1] = {}) {
+  const said: string[] = [];
+  const { pin, passedOver } = choose(points, wish, (line) => said.push(line));
+  return { pin, passedOver, said };
+}
+
+const damaged = { state: "damaged", reason: "its gzip checksum is wrong", timeOfData: null } as const;
+
+test("newer points that are damaged or partial are said and kept for the record; others are not", () => {
+  const { pin, passedOver, said } = chosen([
+    point("06", damaged),
+    point("05", { state: "partial", reason: "uploads failed" }),
+    point("04", { kind: "database" }),
+    point("04", { ...damaged, kind: null, state: "foreign" }),
+    point("03"),
+    point("02"),
+    point("01", damaged),
+  ]);
+  expect(pin).toEqual({ id: "full_03", manifestSha256: "manifest-03", archiveSha256: "sha-03" });
+  expect(passedOver).toEqual([
+    "passed over full_06 in disk: damaged, its gzip checksum is wrong",
+    "passed over full_05 in disk: partial, uploads failed",
+  ]);
+  expect(said).toEqual([
+    ...passedOver,
+    expect.stringMatching(
+      /^restore point full_03 in disk, complete; data of 2025-03-01T03:00:00\.000Z \(\d.* old\)$/,
+    ),
+  ]);
+});
+
+test("who names a point, or a time before which it must be, is told nothing of what they did not want", () => {
+  const points = [point("06", damaged), point("03"), point("02")];
+  expect(chosen(points, { id: "full_02" })).toMatchObject({ pin: { id: "full_02" }, passedOver: [] });
+  expect(chosen(points, { before: new Date("2025-03-01T04:00:00Z") })).toMatchObject({
+    pin: { id: "full_03" },
+    passedOver: [],
+  });
+});
