@@ -4,53 +4,62 @@ import type { Fact } from "../runbook/step.ts";
 const fact: z.ZodType<Fact> = z.json();
 const seconds = z.number().min(0);
 const moment = z.iso.datetime();
+const error = z.strictObject({ what: z.string(), why: z.string(), next: z.string() }).optional();
 
 const stepRecordSchema = z.strictObject({
-  id: z.string(),
-  title: z.string(),
+  id: z
+    .string()
+    .describe(
+      "Its name in the ledger and the journal, and the file in host/steps unless the plan says another.",
+    ),
+  title: z.string().describe("As the operator read it."),
   runbook: z.string().describe("Scenario and step of the runbook, such as 1.6."),
   outcome: z.enum(["done", "already-done", "failed", "timed-out", "not-run"]),
-  startedAt: moment.nullable(),
-  seconds: seconds.nullable(),
-  budgetSeconds: seconds,
-  facts: z.record(z.string(), fact),
-  error: z.strictObject({ what: z.string(), why: z.string(), next: z.string() }).optional(),
+  startedAt: moment.nullable().describe("By the host's clock. Null when it did not run."),
+  seconds: seconds.nullable().describe("What it took on the host."),
+  budgetSeconds: seconds.describe("Upper bound of the runbook's range."),
+  facts: z.record(z.string(), fact).describe("What the step found or did: versions, row counts, probes."),
+  error: error.describe("Why it failed, in the three lines that the operator read."),
 });
 
 const checkRecordSchema = z.strictObject({
   title: z.string(),
   ok: z.boolean(),
   expected: z.string(),
-  seen: z.string(),
+  seen: z.string().describe("At most 500 characters of it."),
 });
 
 const objectiveSchema = z.strictObject({
   name: z.string().describe("rto, or rpo and the class of data."),
-  objectiveSeconds: seconds,
-  seconds: seconds.nullable().describe("Null when the run did not come so far."),
+  objectiveSeconds: seconds.describe("What site.yaml allows."),
+  seconds: seconds.nullable().describe("What was measured. Null when the run did not come so far."),
   met: z.boolean(),
 });
 
 /** What one run leaves behind, as run.json. Holds no secret. */
 export const runRecordSchema = z.strictObject({
-  version: z.literal(1),
-  run: z.string(),
+  version: z.literal(1).describe("Version of this format."),
+  run: z.string().describe("Name of the run, and of the folder that holds its record; sorts by time."),
   kind: z.enum(["drill", "rebuild"]),
-  site: z.string(),
+  site: z.string().describe("`name` of site.yaml."),
   outcome: z
     .enum(["recovered", "failed", "interrupted"])
     .describe("recovered: all steps done and all checks passed. Objectives are judged apart."),
-  error: z.strictObject({ what: z.string(), why: z.string(), next: z.string() }).optional(),
+  error: error.describe("Why it is not recovered: what, why, and what to do next."),
   startedAt: moment.describe("Both clocks start here: the run's, and in a drill the failure's."),
   servingAt: moment.nullable().describe("When the host's own health checks passed."),
   recoveredAt: moment.nullable().describe("When the last check passed: the end of the RTO clock."),
   endedAt: moment,
-  tool: z.strictObject({ version: z.string(), engine: z.string(), commandPlugin: z.string() }),
+  tool: z.strictObject({
+    version: z.string(),
+    engine: z.string().describe("Version of the Pulumi engine, and where it came from."),
+    commandPlugin: z.string().describe("`vendor`, `download` (the vendor's, fetched by this run) or `ours`."),
+  }),
   point: z.strictObject({
     id: z.string(),
     store: z.string(),
-    dataTime: moment,
-    sha256: z.string(),
+    dataTime: moment.describe("What happened on the site later than this is not restored."),
+    sha256: z.string().describe("Of the archive's bytes."),
     manifestSha256: z.string(),
     storedBytes: z.number(),
   }),

@@ -3,9 +3,13 @@ import { expect, test } from "vitest";
 import { generatedFiles } from "../../../scripts/generate.ts";
 import { type JsonSchema, siteJsonSchema } from "../../../site/json-schema.ts";
 
-test("docs/site.md and docs/site.schema.json are as `npm run generate` makes them", async () => {
+test("the generated files and parts of files in docs/ are as `npm run generate` makes them", async () => {
   const files = Object.entries(await generatedFiles());
-  expect(files.map(([path]) => path).sort()).toEqual(["docs/site.md", "docs/site.schema.json"]);
+  expect(files.map(([path]) => path).sort()).toEqual([
+    "docs/drill.md",
+    "docs/site.md",
+    "docs/site.schema.json",
+  ]);
   for (const [path, text] of files) {
     expect(readFileSync(new URL(`../../../${path}`, import.meta.url), "utf8"), `${path} is stale`).toBe(text);
   }
