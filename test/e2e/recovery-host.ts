@@ -50,6 +50,8 @@ export interface RecoveryHost extends Operator {
   environment: Record<string, string>;
   /** Runs a command on the host, over a connection of the test's own that is dialled again when it was lost; throws when it fails. */
   onHost(command: string): Promise<string>;
+  /** Pulls the host's network cable while something is done: neither side is told that the other cannot be reached. */
+  withoutNetwork<Result>(act: () => Promise<Result>): Promise<Result>;
   /** A second operator, who knows nothing of the first. */
   anotherOperator(): Operator;
   close(): Promise<void>;
@@ -111,6 +113,16 @@ export async function recoveryHost(options: SampleOptions = {}): Promise<Recover
       const { exitCode, stdout, stderr } = await (await connected()).run(command, { timeoutSeconds: 120 });
       if (exitCode !== 0) throw new Error(`${command} ended with ${exitCode}: ${stderr}`);
       return stdout;
+    },
+    withoutNetwork: async (act) => {
+      await connection?.close();
+      const turn = (state: "up" | "down") => execa("ip", ["link", "set", machine.networkInterface, state]);
+      await turn("down");
+      try {
+        return await act();
+      } finally {
+        await turn("up");
+      }
     },
     ...operator("state"),
     anotherOperator: () => operator("state-of-another"),
