@@ -64,7 +64,9 @@ export async function recover(options: RecoverOptions): Promise<RecoverResult> {
   try {
     await carryOut(options, prepared, session);
   } catch (error) {
-    failure = error;
+    failure = session.refusal ?? error;
+    // Another run has the host, or it is another host: nothing was done that could be recorded.
+    if (session.refusal?.exitCode === exitCodes.refused) throw session.refusal;
   } finally {
     await session.close();
     reporter.close();

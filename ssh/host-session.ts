@@ -40,6 +40,8 @@ export class HostSession {
   #opened: Promise<SshConnection> | undefined;
   #relay: Promise<{ relay: Relay; close: () => Promise<void> }> | undefined;
   #relayUsers = 0;
+  /** Why the host could not be opened. An engine that asks for it hands on no more than its text. */
+  refusal: OperatorError | undefined;
   readonly #closing = new AbortController();
 
   constructor(options: HostSessionOptions) {
@@ -48,7 +50,10 @@ export class HostSession {
 
   /** Opens the host once, however many steps ask. Throws OperatorError; code 4 when another run has the host. */
   async open(): Promise<SshConnection> {
-    this.#opened ??= this.#dial();
+    this.#opened ??= this.#dial().catch((error: unknown) => {
+      if (error instanceof OperatorError) this.refusal = error;
+      throw error;
+    });
     return this.#opened;
   }
 
