@@ -7,21 +7,27 @@ apt() {
     -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "$@"
 }
 
-# A fresh cloud image is still being set up, and holds dpkg's lock meanwhile. An installation that was cut off is ended first.
-set_up() {
-  if command -v cloud-init >/dev/null; then cloud-init status --wait >/dev/null || true; fi
-  dpkg --configure -a
-}
-
-# Unlike dpkg's, the lock of the package lists cannot be waited for by an option, and apt-daily takes it at boot.
-update_lists() {
-  local stamp=/run/recovery-lists-updated deadline=$((SECONDS + 300)) output
-  if [[ -n $(find "$stamp" -mmin -10 2>/dev/null) ]]; then return 0; fi
-  until output=$(apt update 2>&1); do
+# patiently COMMAND…: again while another holds the lock: neither dpkg itself nor the lists of packages have an option to
+# wait for theirs, and a server that was only just switched on is still being set up by others.
+patiently() {
+  local deadline=$((SECONDS + 300)) output
+  until output=$("$@" 2>&1); do
     printf '%s\n' "$output"
-    [[ $output == *"Could not get lock"* && $SECONDS -lt $deadline ]] || return 1
+    [[ $output =~ (ould\ not\ get\ lock|locked\ by\ another|unable\ to\ (access|lock)) && $SECONDS -lt $deadline ]] || return 1
     sleep 1
   done
   printf '%s\n' "$output"
+}
+
+# Ends what others have begun: a cloud image's own set-up, an installation that was cut off.
+set_up() {
+  if command -v cloud-init >/dev/null; then cloud-init status --wait >/dev/null || true; fi
+  patiently dpkg --configure -a
+}
+
+update_lists() {
+  local stamp=/run/recovery-lists-updated
+  if [[ -n $(find "$stamp" -mmin -10 2>/dev/null) ]]; then return 0; fi
+  patiently apt update || return 1
   touch "$stamp"
 }

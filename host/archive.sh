@@ -1,17 +1,17 @@
 # shellcheck shell=bash
-# unpack_archive ARCHIVE FOLDER: unpacks a .tar.gz of unknown origin into an empty folder. Only files, folders and links
-# that stay inside come out of it; owners and modes in it are ignored.
+# unpack_archive ARCHIVE FOLDER [NAME]: unpacks a .tar.gz of unknown origin into an empty folder that only root can enter.
+# What is not a file, a folder, or a link that stays inside FOLDER/NAME makes it fail; owners and modes in it are ignored.
 unpack_archive() {
-  local archive=$1 folder=$2 kinds link
-  # The first letter of each listed line is the member's kind; GNU tar escapes newlines in names, so a name cannot forge one.
-  kinds=$(tar --list --verbose --gzip --file "$archive" | cut -c1 | sort -u | tr -d '\n') ||
-    fail "the archive $(basename "$archive") cannot be read to its end" "it is cut or damaged" "choose another restore point: npx recovery points list"
-  [[ -n $kinds && $kinds =~ ^[-dhl]+$ ]] || fail "the archive $(basename "$archive") is empty or holds devices" "kinds of members: '$kinds'" "choose another restore point"
+  local archive=$1 folder=$2 root=$2${3:+/$3} odd link
   # GNU tar itself refuses names with .. and strips leading slashes.
   tar --extract --gzip --file "$archive" --directory "$folder" --no-same-owner --no-same-permissions --delay-directory-restore ||
-    fail "the archive $(basename "$archive") cannot be unpacked" "tar refused a member or the disk is full" "look at the free disk on the host, then choose another restore point"
+    fail "the archive $(basename "$archive") cannot be unpacked" "it is cut or damaged, tar refused a member, or the disk is full" \
+      "look at the free disk of the host; if there is enough, choose another restore point: npx recovery points list"
+  [[ -n $(ls -A "$folder") ]] || fail "the archive $(basename "$archive") is empty" "nothing was backed up" "choose another restore point"
+  odd=$(find "$folder" ! -type f ! -type d ! -type l -printf '%P' -quit)
+  [[ -z $odd ]] || fail "the archive $(basename "$archive") holds devices" "the first is $odd" "choose another restore point"
   while IFS= read -r -d '' link; do
-    [[ $(realpath -m "$link") == "$(realpath "$folder")"/* ]] ||
+    [[ $(realpath -m "$link") == "$(realpath -m "$root")"/* ]] ||
       fail "the archive $(basename "$archive") holds a link that leads out of it" "$(basename "$link") -> $(readlink "$link")" "choose another restore point"
   done < <(find "$folder" -type l -print0)
 }

@@ -7,5 +7,5 @@ environment_value() {
 # environment_secrets FILE: the values of all variables whose names say that they are secret, a line each.
 environment_secrets() {
   jq -Rsr -L "$(dirname "${BASH_SOURCE[0]}")" \
-    'include "environment"; variables | select(.name | test("KEY|TOKEN|SECRET|PASS|DSN|URL|CREDENTIAL"; "i")) | .value' "$1"
+    'include "environment"; variables | select(.name | test("KEY|TOKEN|SECRET|PASS|PWD|SALT|AUTH|PRIVATE|DSN|URL|CREDENTIAL"; "i")) | .value' "$1"
 }

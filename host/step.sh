@@ -13,8 +13,9 @@ input() {
   printf '%s' "${recovery_inputs[$1]}"
 }
 
-# inputs FILTER: what a jq filter makes of the inputs, a line each.
-inputs() { jq -r ".inputs | $1" "$RECOVERY_WORK/request.json"; }
+# inputs FILTER: what a jq filter makes of the inputs, a line each. Its users read it through < <(…), where bash loses a
+# failure: a loop over nothing would count as done. So a failure ends the whole step.
+inputs() { jq -r ".inputs | $1" "$RECOVERY_WORK/request.json" || { echo "the inputs are not understood: $1" >&2; kill "$$"; }; }
 
 # fact NAME JSON: something that the step found out, for the ledger and the record.
 fact() { jq -nc --arg name "$1" --argjson value "$2" '{($name): $value}' >>"$RECOVERY_WORK/facts.jsonl"; }
@@ -29,13 +30,20 @@ fail() {
   exit 1
 }
 
-# set_aside PATH: moves what stands at PATH to the folder of things replaced; nothing of the operator's is deleted.
+# folder PATH OWNER GROUP MODE: makes a folder. One that is there is somebody's, such as /srv or /var/log, and stays as it is.
+folder() { [[ -d $1 ]] || install -d -o "$2" -g "$3" -m "$4" "$1"; }
+
+# set_aside PATH: moves what stands at PATH to the folder of things replaced; nothing of the operator's is deleted. All that
+# one attempt at a step sets aside lies in one folder, so that a database stays with its journal.
+aside=
 set_aside() {
-  local path=$1 aside
+  local path=$1
   [[ -e $path || -L $path ]] || return 0
-  mkdir -p "$replaced"
-  aside=$(mktemp -d "$replaced/$(date -u +%Y%m%dT%H%M%SZ).XXXXXX")
-  mkdir -p "$aside$(dirname "$path")"
+  if [[ -z $aside ]]; then
+    mkdir -p "$replaced"
+    aside=$(mktemp -d "$replaced/$(date -u +%Y%m%dT%H%M%SZ).XXXXXX")
+  fi
+  mkdir -p "$aside${path%/*}"
   mv -- "$path" "$aside$path"
   echo "set aside: $path is now $aside$path"
 }

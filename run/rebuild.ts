@@ -1,18 +1,18 @@
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { z } from "zod";
-import type { Pin, RestorePoint } from "../backups/restore-point.ts";
+import type { RestorePoint } from "../backups/restore-point.ts";
 import { prepareCommandPlugin } from "../engine/command-plugin.ts";
 import { exclusively } from "../engine/exclusive.ts";
+import { ensureDebianPackages } from "../machines/debian-packages.ts";
 import { loadSite, type LoadedSite } from "../site/load.ts";
 import type { SshTarget } from "../ssh/connection.ts";
 import { sitePoints } from "../stacks/prepare.ts";
 import { choose } from "./choose.ts";
+import { nextRebuild, readBegun, writeBegun } from "./begun-rebuild.ts";
 import { recover, type RecoverResult } from "./recover.ts";
 import type { Reporter } from "./reporter.ts";
 import { operator } from "./operator.ts";
 import { requireEngine } from "./require-engine.ts";
-import { runId } from "./run-id.ts";
 import { stateDirectory } from "./state-directory.ts";
 
 export interface RebuildOptions {
@@ -21,6 +21,8 @@ export interface RebuildOptions {
   /** Id of a restore point; the newest good one without. A rebuild that was cut short keeps its point. */
   pointId?: string;
   before?: Date;
+  /** Restore over a site that was recovered there before. */
+  again: boolean;
   /** Shown what would happen; the rebuild goes on when it says true. */
   confirm: (question: { point: RestorePoint; resumed: boolean; loaded: LoadedSite }) => Promise<boolean>;
   reporter: Reporter;
@@ -30,19 +32,19 @@ export interface RebuildOptions {
   kill: AbortSignal;
 }
 
-/** A rebuild that has begun: what it is held to until it ends well. */
-const begunSchema = z.strictObject({
-  hostKey: z.string(),
-  pin: z.strictObject({ id: z.string(), manifestSha256: z.string(), archiveSha256: z.string() }),
-  run: z.string(),
-  startedAt: z.iso.datetime(),
-});
-type Begun = z.infer<typeof begunSchema>;
+/** Commands of the operator's computer that a rebuild needs. */
+const needs = [
+  { command: "git", package: "git" },
+  { command: "rclone", package: "rclone" },
+];
 
 /** Scenario 1 on a real host. Undefined when the operator did not confirm. */
 export async function rebuild(options: RebuildOptions): Promise<RecoverResult | undefined> {
   const loaded = await loadSite(options.siteFile);
   const { site } = loaded;
+  await ensureDebianPackages(needs, (line) => {
+    options.reporter.say(line);
+  });
   const directory = stateDirectory(site.name);
   const say = (line: string) => {
     options.reporter.say(line);
@@ -56,34 +58,34 @@ export async function rebuild(options: RebuildOptions): Promise<RecoverResult | 
     async () => {
       const preparing = Date.now();
       const begunFile = join(directory, "rebuild.json");
-      const before = await begun(begunFile, options.target.hostKey);
+      const before = await readBegun(begunFile);
+      const { hostKey } = options.target;
+      // What a host was given it keeps, unless something else is asked for.
+      const kept =
+        before?.hostKey === hostKey && !options.again && !options.before ? before.pin.id : undefined;
       const points = await sitePoints(loaded, say);
       const { point, pin, passedOver } = choose(
         points,
-        { id: options.pointId ?? (options.before ? undefined : before?.pin.id), before: options.before },
+        { id: options.pointId ?? kept, before: options.before },
         say,
       );
-      const resumed = before !== undefined && samePin(before.pin, pin);
+      const begun = nextRebuild(before, { hostKey, pin, again: options.again, now: new Date() });
+      const resumed = begun.run === before?.run;
       const engine = await requireEngine({ allowBuild: false, say, signal: options.signal });
       const plugin = await prepareCommandPlugin(engine, say);
       if (!(await options.confirm({ point, resumed, loaded }))) return undefined;
 
-      const startedAt = resumed ? new Date(before.startedAt) : new Date();
-      const run = resumed ? before.run : runId("rebuild", startedAt);
+      const startedAt = resumed ? new Date(begun.startedAt) : new Date();
+      const { run } = begun;
       const runDirectory = join(directory, "runs", run);
       await mkdir(runDirectory, { recursive: true, mode: 0o700 });
-      await writeBegun(begunFile, {
-        hostKey: options.target.hostKey,
-        pin,
-        run,
-        startedAt: startedAt.toISOString(),
-      });
-      return recover({
+      await writeBegun(begunFile, { ...begun, startedAt: startedAt.toISOString() });
+      const result = await recover({
         kind: "rebuild",
         settings: {
           siteFile: options.siteFile,
           pin,
-          attempt: 1,
+          attempt: begun.attempt,
           run: { id: run, who: operator(), why: `rebuild ${site.name}` },
         },
         target: options.target,
@@ -99,26 +101,9 @@ export async function rebuild(options: RebuildOptions): Promise<RecoverResult | 
         signal: options.signal,
         kill: options.kill,
       });
+      const { recoveredAt } = result.record;
+      if (recoveredAt !== null) await writeBegun(begunFile, { ...begun, recoveredAt });
+      return result;
     },
   );
-}
-
-/** The rebuild of this host that has begun here, if any. */
-async function begun(file: string, hostKey: string): Promise<Begun | undefined> {
-  const text = await readFile(file, "utf8").catch((error: unknown) => {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
-    throw error;
-  });
-  if (text === undefined) return undefined;
-  const parsed = begunSchema.parse(JSON.parse(text));
-  return parsed.hostKey === hostKey ? parsed : undefined;
-}
-
-async function writeBegun(file: string, content: Begun): Promise<void> {
-  await writeFile(`${file}.new`, `${JSON.stringify(content, null, 2)}\n`, { mode: 0o600 });
-  await rename(`${file}.new`, file);
-}
-
-function samePin(one: Pin, other: Pin): boolean {
-  return one.manifestSha256 === other.manifestSha256 && one.archiveSha256 === other.archiveSha256;
 }

@@ -43,17 +43,12 @@ export function checkRequest(site: Site, options: CheckOptions): Facts {
       const path = hostPath(site, database.path);
       return [
         { kind: "integrity", title: `database ${database.name}: integrity`, path },
-        { kind: "foreign-keys", title: `database ${database.name}: references`, path },
-        ...(options.restored
-          ? [
-              {
-                kind: "restored-rows",
-                title: `database ${database.name}: rows`,
-                database: database.name,
-                path,
-              },
-            ]
-          : []),
+        {
+          kind: "foreign-keys",
+          title: `database ${database.name}: references`,
+          database: database.name,
+          path,
+        },
       ];
     }),
     ...(options.restored && site.uploads.length > 0

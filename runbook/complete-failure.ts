@@ -195,6 +195,7 @@ export function planCompleteFailure(request: CompleteFailureRequest): Step[] {
         databases: databases.map((database) => ({ name: database.name, path: database.path })),
         configuration,
         environmentFile: hostPath(site, site.configuration.environmentFile),
+        units: servingUnits(site),
         owner,
         group,
       },

@@ -17,6 +17,7 @@ interface Options {
   hostKey: string;
   point?: string;
   before?: Date;
+  again?: string;
   yes: boolean;
   json: boolean;
 }
@@ -29,6 +30,10 @@ export function rebuildCommand(): Command {
     .option("--site <file>", "the site's configuration", "site.yaml")
     .option("--point <id>", "the restore point; the newest good one by default")
     .option("--before <time>", "only points with data of before this time (ISO 8601)", moment)
+    .option(
+      "--again <address>",
+      "restore over the site that was recovered on this host; the address a second time",
+    )
     .option("--yes", "do not ask", false)
     .option("--json", "print the run's record as one JSON document", false)
     .option("--debug", "show where an error came from", false)
@@ -37,9 +42,19 @@ export function rebuildCommand(): Command {
       const interrupted = interruption("finish-steps", (line) => {
         reporter.say(line);
       });
+      const host = target(options.host, options.hostKey);
+      if (options.again !== undefined && options.again !== host.address) {
+        throw new OperatorError(
+          exitCodes.refused,
+          `--again names ${options.again}, and --host names ${host.address}`,
+          "what is on a host is replaced only when that host is named twice",
+          `if it is meant: --again ${host.address}`,
+        );
+      }
       const result = await rebuild({
         siteFile: options.site,
-        target: target(options.host, options.hostKey),
+        target: host,
+        again: options.again !== undefined,
         ...(options.point === undefined ? {} : { pointId: options.point }),
         ...(options.before === undefined ? {} : { before: options.before }),
         confirm: (question) => confirm(options, question),
@@ -47,6 +62,7 @@ export function rebuildCommand(): Command {
         ...interrupted,
       });
       if (!result) {
+        console.error("nothing was done");
         process.exitCode = exitCodes.refused;
         return;
       }

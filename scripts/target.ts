@@ -17,6 +17,14 @@ export function target(host: string, hostKey: string): SshTarget {
       "for example: --host root@192.0.2.10",
     );
   }
+  if (match[1] !== undefined && match[1] !== "root") {
+    throw new OperatorError(
+      exitCodes.usage,
+      `recovery cannot log in as ${match[1]}`,
+      "it installs packages and starts services, and does not use sudo yet",
+      "let root log in with your key on the new server, and name it: --host root@ADDRESS",
+    );
+  }
   parseHostKey(hostKey);
   return {
     user: match[1] ?? "root",

@@ -292,9 +292,12 @@ function modes({ permissions }: ReadableSite): Issue[] {
     );
   }
   for (const name of ["owner", "group"] as const) {
-    if (permissions[name] === "root") {
+    if (permissions[name] !== "www-data") {
       issues.push(
-        issue(["permissions", name], "root owns the host: give the site an account of its own, or www-data"),
+        issue(
+          ["permissions", name],
+          "PHP-FPM runs as www-data on a new host, and no other account is made there yet",
+        ),
       );
     }
   }

@@ -113,6 +113,9 @@ export class HostSession {
         `${JSON.stringify({ run, secrets, hold: true })}\n`,
         30,
       );
+      const switched = await connection.run(switchTo(digest), { timeoutSeconds: 30 });
+      if (switched.exitCode !== 0)
+        throw new Error(`host/ could not be put in place: ${lastLine(switched.stderr)}`);
       connection.unref();
       return connection;
     } catch (error) {
@@ -175,7 +178,7 @@ async function releaseOfHostFolder(): Promise<{ digest: string; tar: Buffer }> {
   return { digest: hash.digest("hex").slice(0, 16), tar: await buffer(tar) };
 }
 
-/** A running script is never overwritten: each release has a folder of its own, and a link is switched. */
+/** A running script is never overwritten: each release has a folder of its own. */
 function deliverAndSeed(digest: string): string {
   return [
     "set -e",
@@ -183,11 +186,19 @@ function deliverAndSeed(digest: string): string {
     `mkdir -p ${installed}`,
     `cd ${installed}`,
     `if [ -x ${digest}/open ]; then cat >/dev/null; else t=$(mktemp -d .new.XXXXXX); tar -x -C "$t" --no-same-owner; chmod 755 "$t"; mv -T "$t" ${digest} 2>/dev/null || rm -rf "$t"; fi`,
+    `exec ${digest}/seed`,
+  ].join("; ");
+}
+
+/** Only once the host is ours: another run's next step must not meet this release. */
+function switchTo(digest: string): string {
+  return [
+    "set -e",
+    `cd ${installed}`,
     `ln -sfn ${digest} .current`,
     "mv -T .current current",
     "ln -sfn current/run-step .run-step",
     "mv -T .run-step run-step",
-    `exec ${digest}/seed`,
   ].join("; ");
 }
 

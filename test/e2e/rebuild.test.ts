@@ -149,7 +149,12 @@ describe("a lost site", { timeout: 900_000 }, () => {
     await host.onHost("systemctl stop chatbot-worker; rm -rf /var/log/chatbot && touch /var/log/chatbot");
     const before = (await attempts()).length;
     const point = /([^/]+)\.tar\.gz$/.exec(newer.archive)?.[1] ?? "";
-    const failed = await host.recovery(...rebuildArguments(), "--point", point, "--json");
+    const refused = await host.recovery(...rebuildArguments(), "--point", point, "--json");
+    expect(refused.exitCode).toBe(4);
+    expect(refused.stderr).toContain("has served since");
+    expect((await attempts()).length).toBe(before);
+    const again = ["--point", point, "--again", host.machine.address, "--json"];
+    const failed = await host.recovery(...rebuildArguments(), ...again);
     expect(failed.exitCode).toBe(1);
     expect(recordOf(failed.stdout).error?.what).toContain("Owners and modes");
     const untilFailure = (await attempts())
@@ -168,7 +173,7 @@ describe("a lost site", { timeout: 900_000 }, () => {
       ].sort(),
     );
     await host.onHost("rm /var/log/chatbot");
-    const mended = await host.recovery(...rebuildArguments(), "--point", point, "--json");
+    const mended = await host.recovery(...rebuildArguments(), "--json");
     expect(recordOf(mended.stdout).error).toBeUndefined();
     expect(mended.exitCode).toBe(0);
     const afterwards = (await attempts())
