@@ -61,6 +61,8 @@ export async function recover(options: RecoverOptions): Promise<RecoverResult> {
   const session = hostSession(prepared, say, agentSocketPath);
   reporter.plan(prepared.steps);
   let failure: unknown;
+  // A drill's machine is blank, so it is opened while the engine starts; whoever needs it open hears of a failure.
+  if (isolated) session.open().catch(() => undefined);
   try {
     await carryOut(options, prepared, session);
   } catch (error) {
