@@ -81,7 +81,7 @@ export async function startKeeper(id: string): Promise<Keeper> {
       exitCodes.missingHere,
       "a local machine could not be started",
       `its keeper did not start: ${keeper.complaints() || first}`,
-      "run `npx recovery doctor` to see what is missing on this computer",
+      "see that systemd-container, iptables and iproute2 are installed and that this is no container without their rights; then run the same command again",
     );
   }
   return { ...keeper, pid: Number(first.slice(3)) };

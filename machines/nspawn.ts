@@ -222,7 +222,7 @@ async function act(keeper: Keeper, command: string, what: string): Promise<strin
       exitCodes.failed,
       `a local machine could not be started: ${what}`,
       keeper.complaints() || (error instanceof Error ? error.message : String(error)),
-      "run `npx recovery doctor` to see what is missing on this computer",
+      "see that systemd-container, iptables and iproute2 are installed and that this is no container without their rights; then run the same command again",
       { cause: error },
     );
   }
@@ -273,7 +273,7 @@ async function answerOf(address: string, pid: number, id: string, signal?: Abort
           ? "the local machine ended while it was starting"
           : `the local machine did not answer within ${answerWithinSeconds} s`,
         lastWordsOf(id),
-        "run the same command again; when it happens again, run `npx recovery doctor`",
+        "run the same command again; when it happens again, look at the free memory and disk of this computer",
       );
     }
     await pause(retryMilliseconds);

@@ -19,6 +19,6 @@ export async function removeMachine(id: string, keeper?: Keeper): Promise<void> 
     exitCodes.failed,
     `the local machine ${id} could not be removed altogether`,
     complaints === "" ? `something of it is still held; its files lie in ${folderOf(id)}` : complaints,
-    "the next command tries again; what is left is listed by `npx recovery doctor`",
+    "the next drill tries again; what is left is listed by: npx recovery machine list",
   );
 }

@@ -56,7 +56,7 @@ export async function runChecks(options: CheckRun): Promise<CheckResult[]> {
         exitCodes.failed,
         "the checks could not be run",
         stderr.trim().split("\n").at(-1) ?? `exit code ${exitCode}`,
-        "whether the site works is not known; look at it yourself, then run: npx recovery check",
+        "whether the site works is not known; look at it yourself, then run: npx recovery check --host HOST --host-key KEY",
       );
     }
     return resultsSchema.parse(JSON.parse(stdout));

@@ -158,7 +158,7 @@ function errorOf(
     return {
       what: `${wrong.length} of ${checks.length} checks failed`,
       why: wrong.map(({ title, expected, seen }) => `${title}: expected ${expected}, saw ${seen}`).join("; "),
-      next: "mend the cause on the host, then run: npx recovery check",
+      next: "mend the cause on the host, then run: npx recovery check --host HOST --host-key KEY",
     };
   }
   const missing = steps.filter(({ outcome }) => outcome !== "done").map(({ id }) => id);

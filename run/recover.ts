@@ -67,8 +67,9 @@ export async function recover(options: RecoverOptions): Promise<RecoverResult> {
     await carryOut(options, prepared, session);
   } catch (error) {
     failure = session.refusal ?? error;
-    // Another run has the host, or it is another host: nothing was done that could be recorded.
-    if (session.refusal?.exitCode === exitCodes.refused) throw session.refusal;
+    // Another run has the host, it is another host, or nothing here may log in: nothing was done that could be recorded.
+    const refusal = session.refusal;
+    if (refusal?.exitCode === exitCodes.refused || refusal?.exitCode === exitCodes.missingHere) throw refusal;
   } finally {
     await session.close();
     reporter.close();

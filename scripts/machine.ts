@@ -1,22 +1,36 @@
 import { Command } from "commander";
+import { exitCodes, OperatorError } from "../site/operator-error.ts";
 import { listMachines, removeMachine } from "../machines/nspawn.ts";
 
 export function machineCommand(): Command {
-  const machine = new Command("machine").description("machines that drills were told to keep");
+  const machine = new Command("machine").description("the throw-away machines on this computer");
   machine
     .command("list")
-    .description("list them")
+    .description("list them, and say which a drill was told to keep")
     .option("--json", "print them as one JSON document", false)
     .action(async (options: { json: boolean }) => {
       const machines = await listMachines();
       if (options.json) console.log(JSON.stringify(machines, null, 2));
       else if (machines.length === 0) console.log("there are none");
-      else for (const { id, address } of machines) console.log(`${id}  ${address}`);
+      else {
+        for (const { id, address, state } of machines) {
+          console.log(`${id}  ${address.padEnd(15)}  ${state === "released" ? "kept" : state}`);
+        }
+      }
     });
   machine
     .command("remove <id>")
     .description("end one, and delete everything that was restored on it")
     .action(async (id: string) => {
+      const machine = (await listMachines()).find((one) => one.id === id);
+      if (machine?.state === "in use") {
+        throw new OperatorError(
+          exitCodes.refused,
+          `the machine ${id} is in use`,
+          "the run that made it is still under way",
+          "end that run, and it removes the machine itself",
+        );
+      }
       await removeMachine(id);
       console.log(`${id} is gone`);
     });
