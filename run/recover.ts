@@ -102,13 +102,23 @@ async function carryOut(
   session: HostSession,
 ): Promise<void> {
   const { agentSocketPath } = options.target;
+  // Each step asks for the open host before it begins. To interrupt the engine instead would end the waiting for those that
+  // run, where a plugin takes that as its order to end.
+  const sessionWhileWanted = {
+    open: () => {
+      signal.throwIfAborted();
+      return session.open();
+    },
+    openRelay: () => session.openRelay(),
+    closeRelay: () => session.closeRelay(),
+  };
   const stack = await openStack({
     engine,
     plugin,
     stackName: options.stack,
     directory: options.stackDirectory,
     environment: agentSocketPath === undefined ? {} : { SSH_AUTH_SOCK: agentSocketPath },
-    program: () => Promise.resolve({ ...declareRecovery(prepared, session) }),
+    program: () => Promise.resolve({ ...declareRecovery(prepared, sessionWhileWanted) }),
     say: (line) => {
       reporter.say(line);
     },
@@ -134,8 +144,8 @@ async function carryOut(
   );
   kill.addEventListener("abort", onKill);
   try {
+    signal.throwIfAborted();
     await stack.up({
-      signal,
       onEvent: (event) => {
         const step = stepEvent(event);
         if (step?.state === "started") {

@@ -1,5 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
-import { RecoveredSite } from "../components/recovered-site.ts";
+import { RecoveredSite, type RecoveredSiteArgs } from "../components/recovered-site.ts";
 import { ReplacementServer } from "../components/replacement-server.ts";
 import { checkSecrets } from "../runbook/complete-failure.ts";
 import { readSecrets } from "../site/secrets.ts";
@@ -32,7 +32,10 @@ export function hostSession(
 }
 
 /** Declares the replacement server and the site recovered on it. Both stacks, recovery and staging, are this. */
-export function declareRecovery(prepared: PreparedRecovery, session: HostSession): RecoveryOutputs {
+export function declareRecovery(
+  prepared: PreparedRecovery,
+  session: RecoveredSiteArgs["session"],
+): RecoveryOutputs {
   const { settings, point, loaded, steps } = prepared;
   const server = new ReplacementServer("server", { ...settings.host });
   const recovered = new RecoveredSite("site", { server, steps, session });

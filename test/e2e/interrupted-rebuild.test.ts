@@ -1,0 +1,90 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { runRecordSchema, type RunRecord } from "../../evidence/record.ts";
+import { commandLine, run, type Running } from "./drill-process.ts";
+import { recoveryHost, type RecoveryHost } from "./recovery-host.ts";
+
+let host: RecoveryHost;
+
+beforeAll(async () => {
+  host = await recoveryHost();
+});
+afterAll(async () => {
+  await host.close();
+});
+
+function rebuild(): Running {
+  const { machine, site, directory, environment } = host;
+  const target = ["--host", `root@${machine.address}`, "--host-key", machine.hostKey];
+  return run(process.execPath, [commandLine, "rebuild", "--site", site, ...target, "--yes", "--json"], {
+    cwd: directory,
+    env: { ...process.env, ...environment, CI: "true" },
+  });
+}
+
+function recordOf(running: Running): RunRecord {
+  return runRecordSchema.parse((JSON.parse(running.stdout()) as { record: unknown }).record);
+}
+
+/** Resolves when a step's unit runs: what the engine has begun may still be on its way. */
+async function runsOnHost(step: string): Promise<void> {
+  await expect
+    .poll(() => host.onHost(`systemctl show --property=ActiveState recovery-${step}`), {
+      timeout: 30_000,
+      interval: 100,
+    })
+    .toMatch(/=activ/);
+}
+
+const outcomesOf = ({ steps }: RunRecord) => new Map(steps.map(({ id, outcome }) => [id, outcome]));
+
+test("at the first Ctrl-C the steps that run come to their end and no other begins", async () => {
+  const rebuilding = rebuild();
+  await rebuilding.says(/begin .* Packages that the site serves with/);
+  await runsOnHost("install-serving-packages");
+  rebuilding.child.kill("SIGINT");
+  expect(await rebuilding.ended).toBe(130);
+  expect(rebuilding.stderr()).toContain("no other step will begin");
+  const record = recordOf(rebuilding);
+  expect(record).toMatchObject({
+    outcome: "interrupted",
+    error: { next: "run the same command again: it goes on where it stopped" },
+    checks: [],
+  });
+  const outcomes = outcomesOf(record);
+  for (const id of [
+    "provision",
+    "fetch",
+    "fetch-application",
+    "download-packages",
+    "install-serving-packages",
+  ])
+    expect(outcomes.get(id), id).toBe("done");
+  for (const id of ["application", "unpack", "restore", "health"])
+    expect(outcomes.get(id), id).toBe("not-run");
+});
+
+test("the next run goes on from there; at the second Ctrl-C it ends without waiting, and the step that ran goes on alone", async () => {
+  // A step that takes as long as it is let.
+  await host.onHost(
+    "mkfifo /tmp/hold; printf '#!/bin/sh\\nread -r go </tmp/hold\\n' >/usr/local/bin/composer; chmod +x /usr/local/bin/composer",
+  );
+  const rebuilding = rebuild();
+  await rebuilding.says(/begin .* Application at its revision, built/);
+  expect(rebuilding.stderr()).not.toContain("Packages that the site serves with");
+  await runsOnHost("application");
+  rebuilding.child.kill("SIGINT");
+  await rebuilding.says("no other step will begin");
+  expect(rebuilding.child.exitCode).toBeNull();
+  rebuilding.child.kill("SIGINT");
+  expect(await rebuilding.ended).toBe(130);
+  const record = recordOf(rebuilding);
+  expect(record.outcome).toBe("interrupted");
+  expect(outcomesOf(record).get("application")).toBe("not-run");
+  await runsOnHost("application");
+  await host.onHost("echo go >/tmp/hold; rm /tmp/hold /usr/local/bin/composer");
+  await expect
+    .poll(() => host.onHost("cat /var/lib/recovery/ledger/application.json 2>/dev/null || true"), {
+      timeout: 60_000,
+    })
+    .toContain('"done"');
+});
