@@ -5,6 +5,12 @@ import type { Attempt } from "../../../run/ledger.ts";
 import type { CheckResult } from "../../../runbook/checks.ts";
 import { startAgent } from "../../../ssh/agent.ts";
 import type { SshTarget } from "../../../ssh/connection.ts";
+import { newKeyPair } from "../ssh/key-pair.ts";
+
+/** Whether `command` asks the checks of the host. */
+export function asksChecks(command: string): boolean {
+  return command.includes("; ./check | ./mask ");
+}
 
 /** What was asked of the host, with what it was given. */
 export interface Asked {
@@ -27,7 +33,7 @@ export interface AnsweringHost {
 /** A host at the end of a recovery: over real ssh it tells its ledger, lets itself be opened, and answers to the checks. */
 export async function answeringHost(): Promise<AnsweringHost> {
   const agent = await startAgent();
-  const keys = ssh2.utils.generateKeyPairSync("ed25519");
+  const keys = newKeyPair();
   const host: Pick<AnsweringHost, "asked" | "attempts" | "results" | "onCheck"> = {
     asked: [],
     attempts: [],
@@ -54,8 +60,8 @@ export async function answeringHost(): Promise<AnsweringHost> {
     channel.on("end", () => {
       if (command.includes("history.jsonl")) {
         finish(host.attempts.map((attempt) => `${JSON.stringify(attempt)}\n`).join(""));
-      } else if (command.includes("/check;") && host.onCheck) host.onCheck();
-      else if (command.includes("/check;")) finish(JSON.stringify(host.results));
+      } else if (asksChecks(command) && host.onCheck) host.onCheck();
+      else if (asksChecks(command)) finish(JSON.stringify(host.results));
       else if (!command.endsWith("/open")) finish("");
     });
   };

@@ -7,6 +7,7 @@ import ssh2, { type ParsedKey, type ServerChannel } from "ssh2";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { exitCodes, type OperatorError } from "../../../site/operator-error.ts";
 import { connect, type SshTarget } from "../../../ssh/connection.ts";
+import { newKeyPair } from "./key-pair.ts";
 
 /** What a server does that a real sshd cannot be brought to do at will. */
 interface Misbehaviour {
@@ -23,8 +24,8 @@ let close: () => void;
 beforeEach(async () => {
   misbehaviour = {};
   const folder = mkdtempSync(join(tmpdir(), "recovery-test-ssh-"));
-  const host = ssh2.utils.generateKeyPairSync("ed25519");
-  const login = ssh2.utils.parseKey(ssh2.utils.generateKeyPairSync("ed25519").private) as ParsedKey;
+  const host = newKeyPair();
+  const login = ssh2.utils.parseKey(newKeyPair().private) as ParsedKey;
   const agent = net.createServer((socket) => {
     const protocol = new ssh2.AgentProtocol(false);
     protocol.on("identities", (request) => {
