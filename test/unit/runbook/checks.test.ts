@@ -28,8 +28,7 @@ test("the request of a restored and isolated host, whole: what only looks, what 
       { kind: "unit", title: "nginx.service: running, enabled at boot", unit: "nginx.service" },
       { kind: "unit", title: "thumbnails.service: running, enabled at boot", unit: "thumbnails.service" },
       { kind: "integrity", title: "database club: integrity", path: database },
-      { kind: "foreign-keys", title: "database club: references", path: database },
-      { kind: "restored-rows", title: "database club: rows", database: "club", path: database },
+      { kind: "foreign-keys", title: "database club: references", database: "club", path: database },
       { kind: "restored-files", title: "uploads: hashes" },
       { ...ownedBy, title: "/var/www/club: owner and mode", path: "/var/www/club", mode: "755" },
       { ...ownedBy, title: ".env: owner and mode", path: "/var/www/club/.env", mode: "600" },
@@ -94,10 +93,7 @@ test("the request of a restored and isolated host, whole: what only looks, what 
 
 test("without a restore point to compare with, only what the site itself can tell is asked", () => {
   const left = titles(checks({ restored: false }));
-  expect(titles(checks({})).filter((title) => !left.includes(title))).toEqual([
-    "database club: rows",
-    "uploads: hashes",
-  ]);
+  expect(titles(checks({})).filter((title) => !left.includes(title))).toEqual(["uploads: hashes"]);
 });
 
 test("before there is a certificate, none is asked for", () => {
@@ -125,7 +121,7 @@ test("a site without databases, uploads and metrics is asked for none", () => {
     checks: [{ kind: "http", path: "/" }],
   });
   const kinds = (checkRequest(bare, options)["checks"] as Facts[]).map(({ kind }) => kind);
-  for (const kind of ["integrity", "foreign-keys", "restored-rows", "restored-files", "metrics"]) {
+  for (const kind of ["integrity", "foreign-keys", "restored-files", "metrics"]) {
     expect(kinds).not.toContain(kind);
   }
 });

@@ -85,6 +85,7 @@ const staged: Step[] = [
         { member: "config.php", path: "/var/www/club/config.php", mode: "600" },
       ],
       environmentFile,
+      units: ["php8.2-fpm.service", "nginx.service", "thumbnails.service"],
       owner: "www-data",
       group: "www-data",
     },

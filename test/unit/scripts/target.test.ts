@@ -1,14 +1,15 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { target } from "../../../scripts/target.ts";
+import { OperatorError } from "../../../site/operator-error.ts";
 
 const hostKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGPKSUTyz1HwHReFVvD5obVsALAgJRNarH4TRpNePnAS";
 
 test.each([
   ["192.0.2.10", { user: "root", address: "192.0.2.10", port: 22 }],
   ["192.0.2.10:2222", { user: "root", address: "192.0.2.10", port: 2222 }],
-  ["rescue@new.example.org", { user: "rescue", address: "new.example.org", port: 22 }],
-  ["rescue@new.example.org:65535", { user: "rescue", address: "new.example.org", port: 65_535 }],
+  ["root@new.example.org", { user: "root", address: "new.example.org", port: 22 }],
+  ["root@new.example.org:65535", { user: "root", address: "new.example.org", port: 65_535 }],
   ["[2001:db8::1]", { user: "root", address: "2001:db8::1", port: 22 }],
   ["root@[2001:db8::1]:2222", { user: "root", address: "2001:db8::1", port: 2222 }],
 ])("%s is a host", (text, expected) => {
@@ -33,14 +34,30 @@ test.each([
 
 test("what is read of a host can be written down and read again", () => {
   const hosts = fc.record({
-    user: fc.stringMatching(/^[a-z_][a-z0-9_-]{0,8}$/),
     address: fc.oneof(fc.ipV4(), fc.domain()),
     port: fc.integer({ min: 1, max: 65_535 }),
   });
   fc.assert(
-    fc.property(hosts, ({ user, address, port }) => {
-      expect(target(`${user}@${address}:${port}`, hostKey)).toEqual({ user, address, port, hostKey });
+    fc.property(hosts, ({ address, port }) => {
+      expect(target(`root@${address}:${port}`, hostKey)).toEqual({ user: "root", address, port, hostKey });
     }),
+  );
+});
+
+test("whoever is not root can neither install packages nor start services, and is refused by name", () => {
+  const others = fc.stringMatching(/^[a-zA-Z_][a-zA-Z0-9_-]{0,8}$/).filter((user) => user !== "root");
+  fc.assert(
+    fc.property(others, (user) => {
+      let refusal: unknown;
+      try {
+        target(`${user}@192.0.2.10:2222`, hostKey);
+      } catch (error) {
+        refusal = error;
+      }
+      expect(refusal).toBeInstanceOf(OperatorError);
+      expect(refusal).toMatchObject({ exitCode: 2, what: `recovery cannot log in as ${user}` });
+    }),
+    { examples: [["rescue"], ["Root"], ["root2"]] },
   );
 });
 

@@ -44,7 +44,21 @@ const cases: [what: string, change: (site: Site) => void, issue: string][] = [
     (site) => (site.application.git = "https://h/x?private_token=a"),
     "application.git: a credential",
   ],
-  ["a password for ssh", (site) => (site.application.git = "ssh://a:b@h/x"), "application.git: a password"],
+  [
+    "a password for ssh",
+    (site) => (site.application.git = "ssh://a:b@h/x"),
+    "application.git: a new host has no key",
+  ],
+  [
+    "ssh",
+    (site) => (site.application.git = "ssh://git@host.example:2222/x.git"),
+    "application.git: a new host has no key",
+  ],
+  [
+    "ssh in scp's form",
+    (site) => (site.application.git = "git@host.example:club/site.git"),
+    "application.git: a new host has no key",
+  ],
   [
     "a program to fetch",
     (site) => (site.application.git = "ext::sh -c id"),
@@ -202,7 +216,21 @@ const cases: [what: string, change: (site: Site) => void, issue: string][] = [
     (site) => (site.permissions.configuration = "644"),
     "permissions.configuration: 644 shows",
   ],
-  ["root as owner", (site) => (site.permissions.owner = "root"), "permissions.owner: root owns the host"],
+  [
+    "root as owner",
+    (site) => (site.permissions.owner = "root"),
+    "permissions.owner: PHP-FPM runs as www-data",
+  ],
+  [
+    "an account of its own as owner",
+    (site) => (site.permissions.owner = "club"),
+    "permissions.owner: PHP-FPM runs as www-data",
+  ],
+  [
+    "another group",
+    (site) => (site.permissions.group = "club"),
+    "permissions.group: PHP-FPM runs as www-data",
+  ],
   [
     "no time to recover",
     (site) => (site.objectives.rto.compromise = 0),
@@ -265,11 +293,7 @@ test("the good site contradicts itself nowhere: uploads and a database lie insid
 });
 
 test("what git clones in these forms is allowed", () => {
-  const sources = [
-    "git@host.example:club/site.git",
-    "ssh://git@host.example:2222/x.git",
-    "https://host.example/x.git",
-  ];
+  const sources = ["https://host.example/x.git", "https://host.example:8443/club/site"];
   for (const source of sources)
     expect(
       issuesWhen((site) => (site.application.git = source)),
