@@ -153,7 +153,7 @@ describe("a restore whose operator is cut off", () => {
     const newer = await prepareSample({ directory: host.directory, agents: 25 });
     const point = ["--point", basename(newer.archive, ".tar.gz")];
     const held = await hold("/staging/databases");
-    const first = rebuilding(host, ...point);
+    const first = rebuilding(host, ...point, "--again", host.machine.address);
     await before(first, held.reached());
     first.child.kill("SIGKILL");
     await first.ended;
