@@ -1,12 +1,20 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { runRecordSchema, type RunRecord } from "../../evidence/record.ts";
 import { commandLine, run, type Running } from "./drill-process.ts";
 import { recoveryHost, type RecoveryHost } from "./recovery-host.ts";
 
 let host: RecoveryHost;
+const started: Running[] = [];
 
 beforeAll(async () => {
   host = await recoveryHost();
+});
+afterEach(async () => {
+  // Only when a test has failed does one still run.
+  for (const { child, ended } of started.splice(0)) {
+    if (child.exitCode === null) child.kill("SIGKILL");
+    await ended;
+  }
 });
 afterAll(async () => {
   await host.close();
@@ -15,10 +23,16 @@ afterAll(async () => {
 function rebuild(): Running {
   const { machine, site, directory, environment } = host;
   const target = ["--host", `root@${machine.address}`, "--host-key", machine.hostKey];
-  return run(process.execPath, [commandLine, "rebuild", "--site", site, ...target, "--yes", "--json"], {
-    cwd: directory,
-    env: { ...process.env, ...environment, CI: "true" },
-  });
+  const running = run(
+    process.execPath,
+    [commandLine, "rebuild", "--site", site, ...target, "--yes", "--json"],
+    {
+      cwd: directory,
+      env: { ...process.env, ...environment, CI: "true" },
+    },
+  );
+  started.push(running);
+  return running;
 }
 
 function recordOf(running: Running): RunRecord {
