@@ -5,7 +5,6 @@ import { connect } from "node:net";
 import { dirname, join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { stripVTControlCharacters } from "node:util";
-import ssh2 from "ssh2";
 import { OperatorError, exitCodes } from "../site/operator-error.ts";
 import { baseNeeds, ensureBase } from "./base.ts";
 import type { DebianRelease } from "./debian-mirror.ts";
@@ -17,6 +16,7 @@ import { identifyProcess, isRunning, type ProcessIdentity } from "./process-iden
 import { ownAddresses } from "./proxy.ts";
 import { removeMachine } from "./remove-machine.ts";
 import { freeSubnets, takenNetworks, type Subnet } from "./subnet.ts";
+import { newKeyPair } from "./key-pair.ts";
 import { interfaceOf, wallRules } from "./wall-rules.ts";
 import { openWall, type Wall } from "./wall.ts";
 
@@ -71,6 +71,7 @@ export const machineNeeds: readonly DebianNeed[] = [
   { command: "iptables", package: "iptables" },
   { command: "ip", package: "iproute2" },
   { command: "unshare", package: "util-linux" },
+  { command: "ssh-keygen", package: "openssh-client" },
 ];
 
 const sshPort = 22;
@@ -130,7 +131,7 @@ export async function createMachine(request: MachineRequest): Promise<Machine> {
     const { wall } = opened;
     disposeWall = () => opened.dispose();
     const networkInterface = interfaceOf(id);
-    const hostKey = ssh2.utils.generateKeyPairSync("ed25519", { comment: record.name });
+    const hostKey = await newKeyPair(record.name);
     const files = guestFiles({
       hostname: record.name,
       machineId: randomBytes(16).toString("hex"),

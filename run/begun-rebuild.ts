@@ -34,7 +34,11 @@ export function nextRebuild(
   const same =
     before.pin.manifestSha256 === pin.manifestSha256 && before.pin.archiveSha256 === pin.archiveSha256;
   if (again) return { ...fresh, attempt: same ? attempt + 1 : attempt };
-  if (same) return before.recoveredAt === undefined ? before : { ...fresh, attempt };
+  if (same) {
+    const { recoveredAt } = before;
+    // A run with nothing to do must not forget that the host serves, however it ends.
+    return recoveredAt === undefined ? before : { ...fresh, attempt, recoveredAt };
+  }
   if (before.recoveredAt === undefined) return { ...fresh, attempt };
   throw new OperatorError(
     exitCodes.refused,

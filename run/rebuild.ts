@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { RestorePoint } from "../backups/restore-point.ts";
@@ -57,7 +58,8 @@ export async function rebuild(options: RebuildOptions): Promise<RecoverResult | 
     options.signal,
     async () => {
       const preparing = Date.now();
-      const begunFile = join(directory, "rebuild.json");
+      const begunFile = join(directory, "rebuilds", `${hostKeyDigest(options.target.hostKey)}.json`);
+      await mkdir(join(directory, "rebuilds"), { recursive: true, mode: 0o700 });
       const before = await readBegun(begunFile);
       const { hostKey } = options.target;
       // What a host was given it keeps, unless something else is asked for.
@@ -106,4 +108,9 @@ export async function rebuild(options: RebuildOptions): Promise<RecoverResult | 
       return result;
     },
   );
+}
+
+/** Names a host by its key, which is what it is known by. */
+function hostKeyDigest(hostKey: string): string {
+  return createHash("sha256").update(hostKey).digest("hex").slice(0, 16);
 }

@@ -7,7 +7,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { execa } from "execa";
-import ssh2 from "ssh2";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
   createMachine,
@@ -16,10 +15,11 @@ import {
   sweepMachines,
   type Machine,
 } from "../../machines/nspawn.ts";
+import { newKeyPair } from "../../machines/key-pair.ts";
 import { tracesOf } from "./traces.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "recovery-machine-"));
-const key = ssh2.utils.generateKeyPairSync("ed25519");
+const key = await newKeyPair("machine-test");
 const keyFile = join(folder, "key");
 writeFileSync(keyFile, key.private, { mode: 0o600 });
 
