@@ -133,9 +133,9 @@ describe("a restore whose operator is cut off", () => {
     );
     const again = rebuilding(host);
     // The first attempt's run-step waits there too: its sshd has heard nothing of the cut.
-    await host.onHost(
-      "until (($(pgrep -fcx 'systemctl start recovery-restore.service') == 2)); do sleep 0.1; done",
-    );
+    const followed =
+      "until (($(pgrep -fcx 'systemctl start recovery-restore.service') == 2)); do sleep 0.1; done";
+    await before(again, host.onHost(followed));
     await held.letGo();
     const { exitCode, stdout } = await again.ended;
     const record = recordOf(stdout);
