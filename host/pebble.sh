@@ -13,7 +13,7 @@ start_pebble() { # start_pebble NAME…: the names resolve to this machine
     jq -n --arg certificate "$pebble_ca" --arg key "$state/pebble/server.key" '{pebble: {
       listenAddress: "127.0.0.1:14000", managementListenAddress: "127.0.0.1:15000",
       certificate: $certificate, privateKey: $key, httpPort: 80, tlsPort: 443, ocspResponderURL: "", externalAccountBindingRequired: false}}' >"$state/pebble/config.json"
-    systemd-run --quiet --unit=drill-pebble --setenv=PEBBLE_VA_NOSLEEP=1 --setenv=PEBBLE_WFE_NONCEREJECT=0 \
+    systemd-run --quiet --collect --unit=drill-pebble --setenv=PEBBLE_VA_NOSLEEP=1 --setenv=PEBBLE_WFE_NONCEREJECT=0 \
       pebble -config "$state/pebble/config.json"
   fi
   curl --silent --show-error --fail --output /dev/null --cacert "$pebble_ca" --noproxy '*' --retry 20 --retry-connrefused --retry-delay 0 --retry-max-time 20 "$pebble_directory" ||
