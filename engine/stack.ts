@@ -16,6 +16,7 @@ import { exitCodes, OperatorError } from "../site/operator-error.ts";
 import { clearStale, endOrphans } from "./clear-stale.ts";
 import type { CommandPlugin } from "./command-plugin.ts";
 import type { Engine } from "./find.ts";
+import { mendCheckpoint } from "./mend-checkpoint.ts";
 import { keptCommand, keptEnvironment } from "./kept.ts";
 import { endProcesses, markEnvironment, processesOf, thisOperator } from "./marked-processes.ts";
 
@@ -80,6 +81,7 @@ export async function openStack(options: StackOptions): Promise<OpenStack> {
   await mkdir(place.stateDirectory, { recursive: true, mode: 0o700 });
   await writePassphrase(join(directory, "passphrase"));
   await endOrphans(place.mark, say);
+  await mendCheckpoint(place, say);
 
   const program = watch(options.program);
   const workspace = await LocalWorkspace.create({
