@@ -1,4 +1,4 @@
-import { copyFile, readFile, rename } from "node:fs/promises";
+import { copyFile, readdir, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 
 /**
@@ -10,7 +10,13 @@ export async function mendCheckpoint(
   place: { stateDirectory: string; projectName: string; stackName: string },
   say: (line: string) => void,
 ): Promise<void> {
-  const file = join(place.stateDirectory, ".pulumi", "stacks", place.projectName, `${place.stackName}.json`);
+  const folder = join(place.stateDirectory, ".pulumi", "stacks", place.projectName);
+  const file = join(folder, `${place.stackName}.json`);
+  // Beside each file lies one of attributes, which may be missing but not be cut off.
+  for (const name of await readdir(folder).catch(() => [])) {
+    const attributes = join(folder, name);
+    if (name.endsWith(".attrs") && (await judge(attributes)) === "damaged") await rm(attributes);
+  }
   if ((await judge(file)) !== "damaged") return;
   await rename(file, `${file}.damaged`);
   if ((await judge(`${file}.bak`)) === "whole") {

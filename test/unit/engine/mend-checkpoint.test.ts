@@ -48,3 +48,11 @@ test("with a copy that is cut off as well the stack begins anew", async () => {
   await mend();
   expect(readdirSync(stacks).sort()).toEqual(["club.recovery.json.bak", "club.recovery.json.damaged"]);
 });
+
+test("attributes that were cut off go, whole ones stay", async () => {
+  writeFileSync(join(stacks, "club.recovery.json"), "{}");
+  writeFileSync(join(stacks, "club.recovery.json.attrs"), "");
+  writeFileSync(join(stacks, "club.recovery.json.bak.attrs"), "{}");
+  await mend();
+  expect(readdirSync(stacks).sort()).toEqual(["club.recovery.json", "club.recovery.json.bak.attrs"]);
+});
