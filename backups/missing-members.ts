@@ -20,6 +20,7 @@ export function missingMembers(point: Pick<RestorePoint, "members">, site: Site)
     ...site.databases.map(({ name, member }) => ({ member, of: `database ${name}` })),
     ...site.uploads.map(({ path, member }) => ({ member, of: `uploads ${path}` })),
     ...site.data.map(({ path, member }) => ({ member, of: `data ${path}` })),
+    ...(site.tls.member === undefined ? [] : [{ member: site.tls.member, of: "certificate" }]),
     ...configuration.map((file) => ({ member: `config/${file}`, of: `configuration ${file}` })),
   ].filter(({ member }) => !present.has(member));
 }

@@ -161,14 +161,17 @@ function errorOf(
       next: "mend the cause on the host, then run: npx recovery check --host HOST --host-key KEY",
     };
   }
+  if (failure instanceof Error) {
+    return { what: "the run did not come to its end", why: failure.message, next: again[kind] };
+  }
+  // The engine believes that all is done, and would again do nothing.
   const missing = steps.filter(({ outcome }) => outcome !== "done").map(({ id }) => id);
+  if (missing.length === 0)
+    return { what: "nothing was checked", why: "no check has a result", next: again[kind] };
   return {
-    what: "the run did not come to its end",
-    why:
-      failure instanceof Error
-        ? failure.message
-        : `these steps are not recorded as done: ${missing.join(", ")}`,
-    next: again[kind],
+    what: "the host does not remember the recovery",
+    why: `the stack's state says that they are done, and the host has no record of: ${missing.join(", ")}`,
+    next: "see what became of /var/lib/recovery there; to recover the host anew, name it a second time: --again ADDRESS",
   };
 }
 

@@ -67,6 +67,7 @@ export function planCompleteFailure(request: CompleteFailureRequest): Step[] {
     ...folders.map(({ member }) => member),
     ...configuration.map(({ member }) => `config/${member}`),
     ...(fromBackup ? [nginxMember] : []),
+    ...(site.tls.member === undefined ? [] : [site.tls.member]),
   ];
 
   const steps: (Omit<Step, "secrets" | "triggers" | "timeoutSeconds" | "script"> & Partial<Step>)[] = [
@@ -229,6 +230,7 @@ export function planCompleteFailure(request: CompleteFailureRequest): Step[] {
           ? `/var/lib/recovery/staging/content/${nginxMember}`
           : hostPath(site, site.nginx.site),
         webroot: site.tls.webroot,
+        certificates: site.tls.member ?? "",
       },
       after: ["restore"],
       budgetSeconds: minutes(10),
@@ -285,8 +287,9 @@ export function planCompleteFailure(request: CompleteFailureRequest): Step[] {
       title: "Certificate tool and guards",
       runbook: "1.3",
       inputs: { packages: packages.remaining },
-      // Beside the restore: no restored certificate lets them wait until the site serves, and dpkg needs one core of two.
-      after: ["install-serving-packages"],
+      // With a restored certificate the site serves without them. Without one they are needed for it, and are installed beside
+      // the restore: dpkg needs one core of two.
+      after: [site.tls.member === undefined ? "install-serving-packages" : "health"],
       budgetSeconds: minutes(4),
     },
     {

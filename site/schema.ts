@@ -89,6 +89,11 @@ const tlsSchema = z.strictObject({
   webroot: absolutePath
     .default("/var/www/letsencrypt")
     .describe("The folder that nginx serves /.well-known/acme-challenge/ from."),
+  member: relativePath
+    .optional()
+    .describe(
+      "A tar file in the archive that holds the folder `letsencrypt` of /etc. The restored certificate serves at once, and certbot renews it. Its hooks, which root would run, are not restored. Without it, or when it has expired, the authority gives a new one.",
+    ),
 });
 
 const workerSchema = z.strictObject({

@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { createInterface } from "node:readline";
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
@@ -193,6 +193,45 @@ describe("a lost site", { timeout: 900_000 }, () => {
     const kept = await host.onHost("find /var/lib/recovery/replaced -name admin.db | head -1");
     expect(kept.trim()).not.toBe("");
     expect(await host.onHost(`sqlite3 ${kept.trim()} 'SELECT count(*) FROM agents'`)).toBe("20\n");
+  });
+
+  test("serves with the certificate of its backup at once, although the authority is gone; root runs no hook that came with it", async () => {
+    const work = await mkdtemp(join(tmpdir(), "recovery-certificate-"));
+    try {
+      const packed = await host.onHost(
+        [
+          "cd /etc && rm -rf /root/backup && mkdir /root/backup && cp -a letsencrypt /root/backup/ && cd /root/backup/letsencrypt",
+          "mkdir -p renewal-hooks/deploy && printf '#!/bin/sh\ntouch /root/hooked\n' >renewal-hooks/deploy/planted && chmod 755 renewal-hooks/deploy/planted",
+          "sed -i '/^\\[renewalparams\\]/a post_hook = touch /root/hooked' renewal/*.conf && grep -q post_hook renewal/*.conf",
+          "cd .. && tar -czf - letsencrypt | base64 -w0",
+        ].join(" && "),
+      );
+      const shown =
+        "openssl s_client -connect 127.0.0.1:443 </dev/null 2>/dev/null | openssl x509 -noout -serial";
+      const serial = await host.onHost(shown);
+      const newest = await prepareSample({ directory: host.directory, agents: 30, environment: planted });
+      await execa("tar", ["-xzf", newest.archive, "-C", work]);
+      const [point = ""] = await readdir(work);
+      await writeFile(join(work, point, "config/letsencrypt.tar.gz"), Buffer.from(packed, "base64"));
+      await execa("tar", ["-czf", newest.archive, "-C", work, point]);
+      const text = await readFile(host.site, "utf8");
+      await writeFile(host.site, text.replace(/^tls:\n/m, "tls:\n  member: config/letsencrypt.tar.gz\n"));
+      await host.onHost("systemctl stop test-authority");
+
+      const again = ["--point", point, "--again", host.machine.address, "--json"];
+      const recovered = await host.recovery(...rebuildArguments(), ...again);
+      expect(recordOf(recovered.stdout).error).toBeUndefined();
+      expect(recovered.exitCode).toBe(0);
+      expect(await host.onHost(shown)).toBe(serial);
+      expect(await host.onHost("grep -rl hooked /etc/letsencrypt || true")).toBe("");
+      expect(
+        await host.onHost(
+          "find /etc/letsencrypt/live /etc/letsencrypt/archive ! -user root -o -perm /077 ! -type l",
+        ),
+      ).toBe("");
+    } finally {
+      await rm(work, { recursive: true });
+    }
   });
 
   test("leaves no secret in state, records or logs, where a planted control is found", async () => {

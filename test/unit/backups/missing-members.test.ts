@@ -31,6 +31,13 @@ test("what is absent or empty is named, with what it is to the site", () => {
   ).toEqual([{ member: "config/.env", of: "configuration .env" }]);
 });
 
+test("a certificate that should be in the backup is missed there", () => {
+  const certified = { ...site, tls: { ...site.tls, member: "config/letsencrypt.tar.gz" } };
+  expect(missingMembers({ members }, certified)).toEqual([
+    { member: "config/letsencrypt.tar.gz", of: "certificate" },
+  ]);
+});
+
 test("a web server's configuration that comes from the backup is missed there", () => {
   const fromBackup = { ...site, nginx: { site: "nginx.conf", from: "backup" as const } };
   expect(missingMembers({ members }, fromBackup)).toEqual([

@@ -261,7 +261,11 @@ test("a check that fails now makes a failed run of one whose steps are all done"
 
 test("no check at all is no success", async () => {
   ledgerSays({}, {});
-  expect(await recorded()).toMatchObject({ outcome: "failed", recoveredAt: null });
+  expect(await recorded()).toMatchObject({
+    outcome: "failed",
+    recoveredAt: null,
+    error: { what: "nothing was checked" },
+  });
 });
 
 test("what got past the wall makes a failed run of one that went well, and is told before all else", async () => {
@@ -280,15 +284,15 @@ test("what got past the wall makes a failed run of one that went well, and is to
   });
 });
 
-test("steps that were done for another plan do not count: the run did not come to its end", async () => {
+test("steps that the host does not remember for this plan do not count, whatever the engine believes", async () => {
   ledgerSays({}, {});
   for (const attempt of host.attempts.slice(1)) attempt.triggers = ["point of last week"];
   host.results = [good];
   expect(await recorded()).toMatchObject({
     outcome: "failed",
     error: {
-      what: "the run did not come to its end",
-      why: "these steps are not recorded as done: health",
+      what: "the host does not remember the recovery",
+      why: "the stack's state says that they are done, and the host has no record of: health",
     },
   });
 });

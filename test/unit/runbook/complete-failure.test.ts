@@ -76,6 +76,15 @@ test("nginx's file of the backup is unpacked with the rest and taken from there"
   expect(inputs["web-server"]?.["source"]).toBe("/var/lib/recovery/staging/content/config/nginx.conf");
 });
 
+test("a certificate of the backup is unpacked with the rest, and lets the tools for certificates wait until the site serves", () => {
+  const site = siteSchema.parse({ ...written, tls: { ...written.tls, member: "config/letsencrypt.tar.gz" } });
+  const steps = planCompleteFailure(request({ isolated: false, bundle: false, site }));
+  const step = Object.fromEntries(steps.map((one) => [one.id, one]));
+  expect(step["unpack"]?.inputs["members"]).toContain("config/letsencrypt.tar.gz");
+  expect(step["web-server"]?.inputs["certificates"]).toBe("config/letsencrypt.tar.gz");
+  expect(step["install-remaining-packages"]?.after).toEqual(["health"]);
+});
+
 test.each(variants)("every step comes after steps that stand before it, once each: %o", (variant) => {
   const steps = planCompleteFailure(request(variant));
   const ids = steps.map(({ id }) => id);

@@ -124,6 +124,7 @@ const staged: Step[] = [
       domain: "club.example.org",
       source: "/var/www/club/deploy/nginx.conf",
       webroot: "/var/www/letsencrypt",
+      certificates: "",
     },
     secrets: [],
     triggers: [],
