@@ -4,23 +4,23 @@
 
 # accepting_workers: process numbers, a line each; one that is shutting down says so in its title and accepts nobody any more.
 accepting_workers() {
-  local main pid
+  local main pid title
   main=$(systemctl show --property=MainPID --value nginx)
-  for pid in $(cat "/proc/$main/task/$main/children"); do
-    if [[ $(tr -d '\0' 2>/dev/null <"/proc/$pid/cmdline") == 'nginx: worker process' ]]; then printf '%s\n' "$pid"; fi
-  done
+  for pid in $(<"/proc/$main/task/$main/children"); do
+    if IFS= read -r -d '' title <"/proc/$pid/cmdline" && [[ $title == 'nginx: worker process' ]]; then printf '%s\n' "$pid"; fi
+  done 2>/dev/null
 }
 
 # reload_nginx: returns when nobody is served by the old configuration any more.
 reload_nginx() {
-  local old left i
+  local old left deadline=$((SECONDS + 20))
   old=$(accepting_workers)
   systemctl reload nginx
-  for ((i = 0; i < 400; i++)); do
+  while ((SECONDS < deadline)); do
     left=$(comm -12 <(sort <<<"$old") <(accepting_workers | sort))
     [[ -n $left ]] || return 0
     sleep 0.05
   done
-  fail "nginx does not take its new configuration" "$(grep -h -E '\[(emerg|alert)\]' /var/log/nginx/error.log | tail -n 1)" \
+  fail "nginx does not take its new configuration" "$(grep -h -F '[emerg]' /var/log/nginx/error.log | grep -vF 'still could not bind' | tail -n 1)" \
     "mend what it names on the host, then run the recovery again: it goes on with this step"
 }
