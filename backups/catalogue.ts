@@ -14,6 +14,8 @@ export interface ListingOptions {
   /** Told, a line at a time, what is being read when that takes long. */
   say?: ((line: string) => void) | undefined;
   signal?: AbortSignal | undefined;
+  /** Which files are read again although they are known from before; none without. */
+  again?: ((file: string) => boolean) | undefined;
   now?: Date;
 }
 
@@ -27,7 +29,7 @@ export interface ListingOptions {
 export async function listPoints(
   store: Store,
   siteDirectory: string,
-  { say = () => undefined, signal, now = new Date() }: ListingOptions = {},
+  { say = () => undefined, signal, again = () => false, now = new Date() }: ListingOptions = {},
 ): Promise<RestorePoint[]> {
   const files = await listDirectory(store, siteDirectory);
   const cache = new InspectionCache();
@@ -41,7 +43,7 @@ export async function listPoints(
       storedAt: file.modifiedAt,
       storedBytes: "bytes" in file ? file.bytes : 0,
     };
-    const point = await readPoint(file, name, facts, { cache, say, signal, now });
+    const point = await readPoint(file, name, facts, { cache, say, signal, again, now });
     return { point, isAlias: name.form.endsWith("-alias") };
   });
   return sorted(withAliases(listed));
@@ -51,6 +53,7 @@ interface Reading {
   cache: InspectionCache;
   say: (line: string) => void;
   signal: AbortSignal | undefined;
+  again: (file: string) => boolean;
   now: Date;
 }
 
@@ -86,16 +89,25 @@ async function readPoint(
 async function inspect(
   file: StoredFile,
   name: ArchiveName,
-  { cache, say, signal }: Reading,
+  { cache, say, signal, again }: Reading,
 ): Promise<Inspection | undefined> {
   const known = await cache.get(file.identity);
-  if (known !== undefined) return known;
-  const inspection = await readStored(file, (bytes) => {
+  if (known !== undefined && !again(file.name)) return known;
+  const read = await readStored(file, (bytes) => {
     const told = withProgress(bytes, file, say);
     return "engine" in name ? inspectDump(told, name.engine, signal) : inspectArchive(told, signal);
   });
-  if (inspection !== undefined) await cache.put(file.identity, inspection);
+  if (read === undefined) return undefined;
+  const inspection = { ...read, damage: read.damage ?? decay(read, known) };
+  await cache.put(file.identity, inspection);
   return inspection;
+}
+
+/** Bits that flip where they lie change no time of a file: only what was read before tells. */
+function decay(read: Inspection, known: Inspection | undefined): string | null {
+  if (known === undefined) return null;
+  if (known.sha256 === read.sha256) return known.damage;
+  return `its bytes are others than when it was first read (sha256 ${known.sha256.slice(0, 12)}…, now ${read.sha256.slice(0, 12)}…)`;
 }
 
 async function* withProgress(

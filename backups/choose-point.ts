@@ -16,16 +16,7 @@ export interface PointWish {
  * @throws OperatorError (exit code 4) that lists the candidates and why each is not chosen.
  */
 export function choosePoint(points: readonly RestorePoint[], { id, before }: PointWish = {}): RestorePoint {
-  const named =
-    id === undefined
-      ? points
-      : points.filter(
-          (point) =>
-            point.id === id ||
-            point.file === id ||
-            point.aliases.includes(id) ||
-            point.aliases.includes(`${id}.tar.gz`),
-        );
+  const named = id === undefined ? points : points.filter((point) => isNamed(point, id));
   const rank = { proven: 0, readable: 1, complete: 2, partial: 3, damaged: 4, foreign: 5 };
   const [best] = named
     .filter((point) => objection(point, before) === null)
@@ -72,6 +63,11 @@ export function pinnedPoint(points: readonly RestorePoint[], pin: Pin): RestoreP
         : `its bytes are others than when it was pinned (sha256 ${pin.archiveSha256.slice(0, 12)}…, now ${named.sha256?.slice(0, 12) ?? "unread"}…)`,
     "bring the pinned archive back, or pin another: npx recovery points list",
   );
+}
+
+/** Whether an operator who says `id` may mean the point: its id, its file's name or an alias of it. */
+export function isNamed(point: RestorePoint, id: string): boolean {
+  return [point.id, point.file, ...point.aliases].some((name) => name === id || name === `${id}.tar.gz`);
 }
 
 /** Why a point is not chosen for a whole site, or null. */

@@ -1,6 +1,6 @@
 import { choosePoint, type PointWish } from "../backups/choose-point.ts";
 import { isGood, pinOf, type Pin, type RestorePoint } from "../backups/restore-point.ts";
-import { age } from "../stacks/recovery.ts";
+import { age } from "../backups/age.ts";
 
 export interface Choice {
   point: RestorePoint;

@@ -1,6 +1,5 @@
 import { Command } from "commander";
 import { report } from "../evidence/report.ts";
-import { drill } from "../run/drill.ts";
 import { exitCodeOf } from "./exit-code.ts";
 import { moment } from "./moment.ts";
 import { display, progressOutput } from "./display.ts";
@@ -30,6 +29,8 @@ export function drillCommand(): Command {
     .option("--json", "print the run's record as one JSON document", false)
     .option("--debug", "show where an error came from", false)
     .action(async (options: Options) => {
+      // The engine's library takes a second to load: not for every --help.
+      const { drill } = await import("../run/drill.ts");
       const reporter = display(progressOutput());
       const { signal } = interruption("kill", (line) => {
         reporter.say(line);

@@ -1,40 +1,207 @@
 import { Command } from "commander";
+import { createLogUpdate } from "log-update";
+import { age } from "../backups/age.ts";
+import { isNamed } from "../backups/choose-point.ts";
+import { fetchPoint } from "../backups/fetch-point.ts";
+import { formatBytes } from "../backups/format-bytes.ts";
 import { pinText } from "../backups/pin.ts";
-import { isGood, pinOf } from "../backups/restore-point.ts";
+import { isGood, pinOf, type RestorePoint } from "../backups/restore-point.ts";
+import { duration } from "../evidence/report.ts";
 import { loadSite } from "../site/load.ts";
+import { exitCodes, OperatorError } from "../site/operator-error.ts";
 import { sitePoints } from "../stacks/prepare.ts";
-import { age } from "../stacks/recovery.ts";
 import { display, progressOutput } from "./display.ts";
+import { examples } from "./examples.ts";
+import { interruption } from "./interruption.ts";
+
+interface Options {
+  site: string;
+  json: boolean;
+}
 
 export function pointsCommand(): Command {
   const points = new Command("points").description("the restore points in the site's stores");
-  points
-    .command("list")
-    .description("list them, newest data first, and say why one cannot be restored")
+  points.addCommand(listCommand()).addCommand(showCommand());
+  points.addCommand(verifyCommand()).addCommand(fetchCommand());
+  return points;
+}
+
+function pointCommand(name: string, description: string): Command {
+  return new Command(name)
+    .description(description)
     .option("--site <file>", "the site's configuration", "site.yaml")
-    .option("--json", "print them as one JSON document", false)
-    .option("--debug", "show where an error came from", false)
-    .action(async (options: { site: string; json: boolean }) => {
-      const reporter = display(progressOutput());
-      const found = await sitePoints(await loadSite(options.site), (line) => {
-        reporter.say(line);
-      });
+    .option("--json", "print the result as one JSON document", false)
+    .option("--debug", "show where an error came from", false);
+}
+
+const say = (line: string) => {
+  display(progressOutput()).say(line);
+};
+
+function listCommand(): Command {
+  return pointCommand("list", "list them, newest data first, and say why one cannot be restored")
+    .addHelpText("after", examples("points list --site club/site.yaml"))
+    .action(async (options: Options) => {
+      const found = await sitePoints(await loadSite(options.site), say);
       if (options.json) {
-        console.log(JSON.stringify(found, null, 2));
+        print(found);
         return;
       }
-      const now = new Date();
       for (const point of found) {
-        const time =
-          point.timeOfData === null
-            ? "of an unknown time"
-            : `${point.timeOfData}, ${age(point.timeOfData, now)} old`;
-        console.log(`${point.state.padEnd(8)}  ${point.id}  in ${point.store}: ${time}`);
+        console.log(`${point.state.padEnd(8)}  ${point.id}  in ${point.store}: ${time(point)}`);
         if (point.reason !== null) console.log(`          ${point.reason}`);
-        const pin = point.kind === "full" && isGood(point) ? pinOf(point) : null;
-        if (pin) console.log(`          pulumi config set point ${pinText(pin)}`);
+        const pin = pinning(point);
+        if (pin !== undefined) console.log(`          ${pin}`);
       }
       if (found.length === 0) console.log("the site's stores hold nothing");
     });
-  return points;
+}
+
+function showCommand(): Command {
+  return pointCommand("show", "show all that is known of one, in each store that holds it")
+    .argument("<id>", "its id, its file's name or an alias of it")
+    .addHelpText("after", examples("points show full_backup_20261123_190739"))
+    .action(async (id: string, options: Options) => {
+      const found = named(await sitePoints(await loadSite(options.site), say), id);
+      if (options.json) print(found);
+      else console.log(found.map(shown).join("\n\n"));
+    });
+}
+
+function verifyCommand(): Command {
+  return pointCommand("verify", "read points from end to end again, whatever is known of them from before")
+    .argument("[id]", "a point's id, its file's name or an alias of it")
+    .option("--all", "all of them", false)
+    .addHelpText("after", examples("points verify full_backup_20261123_190739", "points verify --all"))
+    .action(async (id: string | undefined, options: Options & { all: boolean }) => {
+      if ((id === undefined) !== options.all) {
+        throw new OperatorError(
+          exitCodes.usage,
+          id === undefined ? "no point is named" : "a point is named, and --all",
+          "points are verified one at a time, or all",
+          "for example: npx recovery points verify --all",
+        );
+      }
+      const { signal } = interruption("kill", say);
+      const loaded = await loadSite(options.site);
+      const found = async (again: (file: string) => boolean) => sitePoints(loaded, say, { signal, again });
+      let verified: RestorePoint[];
+      if (id === undefined) verified = (await found(() => true)).filter(({ kind }) => kind !== null);
+      else {
+        const files = new Set(named(await found(() => false), id).map(({ file }) => file));
+        verified = (await found((file) => files.has(file))).filter(({ file }) => files.has(file));
+      }
+      if (options.json) print(verified);
+      else {
+        for (const { state, id: one, store, reason, storedBytes } of verified) {
+          console.log(`${state.padEnd(8)}  ${one}  in ${store}: ${formatBytes(storedBytes)} read again`);
+          if (reason !== null) console.log(`          ${reason}`);
+        }
+        if (verified.length === 0) console.log("the site's stores hold no restore point");
+      }
+      const sound = verified.every(({ state }) => state !== "damaged" && state !== "foreign");
+      process.exitCode = sound ? exitCodes.done : exitCodes.failed;
+    });
+}
+
+function fetchCommand(): Command {
+  return pointCommand("fetch", "copy one out of its store, whole, and compare its hash")
+    .argument("<id>", "its id, its file's name or an alias of it")
+    .requiredOption("--to <folder>", "a folder on this computer; nothing in it is overwritten")
+    .addHelpText("after", examples("points fetch full_backup_20261123_190739 --to /mnt/usb"))
+    .action(async (id: string, options: Options & { to: string }) => {
+      const { signal } = interruption("kill", say);
+      const loaded = await loadSite(options.site);
+      const found = named(await sitePoints(loaded, say, { signal }), id);
+      const point = found.find(isGood) ?? found[0];
+      const store = loaded.site.stores.find(({ name }) => name === point?.store);
+      if (!point || !store) throw new Error(`the point ${id} is of no store of the site`);
+      const progress = copying(point);
+      const path = await fetchPoint(store, loaded.directory, point, options.to, {
+        onProgress: progress.told,
+        signal,
+      }).finally(progress.end);
+      if (options.json) print({ path, point });
+      else
+        console.log(
+          `${path}: ${formatBytes(point.storedBytes)}, sha256 ${point.sha256 ?? ""}, ${point.state}`,
+        );
+    });
+}
+
+function named(points: RestorePoint[], id: string): RestorePoint[] {
+  const found = points.filter((point) => isNamed(point, id));
+  if (found.length > 0) return found;
+  throw new OperatorError(
+    exitCodes.refused,
+    `there is no restore point ${id}`,
+    points.length === 0
+      ? "the site's stores hold nothing"
+      : `the newest are ${points
+          .slice(0, 3)
+          .map((point) => point.id)
+          .join(", ")}`,
+    "npx recovery points list shows them all",
+  );
+}
+
+function shown(point: RestorePoint): string {
+  const { id, state, reason, notes, store, file, aliases, storedAt, storedBytes, unpackedBytes } = point;
+  const width = Math.max(0, ...point.members.map(({ path }) => path.length));
+  const facts: [string, string | null][] = [
+    ["state", reason === null ? state : `${state}: ${reason}`],
+    ["data", time(point)],
+    ["store", `${store}, since ${storedAt}`],
+    ["file", [file, ...aliases.map((alias) => `also ${alias}`)].join(", ")],
+    ["size", `${formatBytes(storedBytes)}, unpacked ${formatBytes(unpackedBytes)}`],
+    ["made on", point.hostname],
+    ["sha256", point.sha256],
+    ["manifest", point.manifestSha256],
+    ["pin", pinning(point) ?? null],
+    ...notes.map((note): [string, string] => ["note", note]),
+    ...point.members.map(({ path, bytes, unpackedBytes: unpacked }): [string, string] => [
+      "member",
+      `${path.padEnd(width)}  ${formatBytes(bytes)}${unpacked === bytes ? "" : `, unpacked ${formatBytes(unpacked)}`}`,
+    ]),
+  ];
+  return [id, ...facts.flatMap(([what, said]) => (said === null ? [] : `  ${what.padEnd(8)}  ${said}`))].join(
+    "\n",
+  );
+}
+
+function time({ timeOfData }: RestorePoint): string {
+  return timeOfData === null ? "of an unknown time" : `${timeOfData}, ${age(timeOfData, new Date())} old`;
+}
+
+/** The command that pins a point for plain `pulumi up`; undefined for one that a whole site is not restored from. */
+function pinning(point: RestorePoint): string | undefined {
+  const pin = point.kind === "full" && isGood(point) ? pinOf(point) : null;
+  return pin === null ? undefined : `pulumi config set point ${pinText(pin)}`;
+}
+
+/** How far a copy is, how fast, and how long it will take: once a second on a terminal, else every 10 s. */
+function copying({ file, storedBytes }: RestorePoint): { told: (bytes: number) => void; end: () => void } {
+  const { live, stream } = progressOutput();
+  const update = createLogUpdate(stream);
+  const began = performance.now();
+  let toldAt = began;
+  return {
+    told: (bytes) => {
+      const now = performance.now();
+      if (now - toldAt < (live ? 1000 : 10_000)) return;
+      toldAt = now;
+      const rate = (bytes / (now - began)) * 1000;
+      const left = duration(Math.round((storedBytes - bytes) / rate));
+      const line = `${file}: ${formatBytes(bytes)} of ${formatBytes(storedBytes)}, ${formatBytes(rate)}/s, ${left} left`;
+      if (live) update(line);
+      else say(line);
+    },
+    end: () => {
+      if (live) update.clear();
+    },
+  };
+}
+
+function print(result: unknown): void {
+  console.log(JSON.stringify(result, null, 2));
 }

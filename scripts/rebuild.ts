@@ -1,10 +1,10 @@
 import { createInterface } from "node:readline/promises";
 import { Command } from "commander";
 import { report } from "../evidence/report.ts";
-import { rebuild, type RebuildOptions } from "../run/rebuild.ts";
+import type { RebuildOptions } from "../run/rebuild.ts";
 import { exitCodes, OperatorError } from "../site/operator-error.ts";
 import { fingerprint } from "../ssh/connection.ts";
-import { age } from "../stacks/recovery.ts";
+import { age } from "../backups/age.ts";
 import { display, progressOutput } from "./display.ts";
 import { exitCodeOf } from "./exit-code.ts";
 import { interruption } from "./interruption.ts";
@@ -38,6 +38,8 @@ export function rebuildCommand(): Command {
     .option("--json", "print the run's record as one JSON document", false)
     .option("--debug", "show where an error came from", false)
     .action(async (options: Options) => {
+      // The engine's library takes a second to load: not for every --help.
+      const { rebuild } = await import("../run/rebuild.ts");
       const reporter = display(progressOutput());
       const interrupted = interruption("finish-steps", (line) => {
         reporter.say(line);

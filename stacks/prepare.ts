@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { listPoints } from "../backups/catalogue.ts";
+import { listPoints, type ListingOptions } from "../backups/catalogue.ts";
 import { pinnedPoint } from "../backups/choose-point.ts";
 import { missingMembers } from "../backups/missing-members.ts";
 import { pinText } from "../backups/pin.ts";
@@ -82,9 +82,13 @@ export async function prepareRecovery(
 }
 
 /** The restore points of all stores of a site, newest data first. */
-export async function sitePoints(loaded: LoadedSite, say: (line: string) => void): Promise<RestorePoint[]> {
+export async function sitePoints(
+  loaded: LoadedSite,
+  say: (line: string) => void,
+  options: Pick<ListingOptions, "signal" | "again"> = {},
+): Promise<RestorePoint[]> {
   const lists = await Promise.all(
-    loaded.site.stores.map((store) => listPoints(store, loaded.directory, { say })),
+    loaded.site.stores.map((store) => listPoints(store, loaded.directory, { say, ...options })),
   );
   return lists.flat().sort((one, other) => (other.timeOfData ?? "").localeCompare(one.timeOfData ?? ""));
 }

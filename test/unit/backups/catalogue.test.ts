@@ -331,3 +331,19 @@ test("an interruption is passed on", async () => {
   const signal = AbortSignal.abort(new Error("stopped by the test"));
   await expect(listPoints(store(), base, { signal })).rejects.toThrow("stopped by the test");
 });
+
+test("a file is read again when that is asked for; other bytes than before are damage, then and afterwards", async () => {
+  add("20251104_120000");
+  const { sha256 } = await only();
+  const cached = join(base, "cache", "recovery-stack", "catalogue");
+  for (const file of readdirSync(cached)) {
+    const path = join(cached, file);
+    writeFileSync(path, readFileSync(path, "utf8").replace(sha256 ?? "", "0".repeat(64)));
+  }
+  expect(await only()).toMatchObject({ state: "complete", sha256: "0".repeat(64) });
+  const damaged = { state: "damaged", sha256, reason: expect.stringContaining("others than when") as string };
+  const again = () => listPoints(store(), base, { now, again: (file) => file.startsWith("full_backup_") });
+  expect(await again()).toMatchObject([damaged]);
+  expect(await only()).toMatchObject(damaged);
+  expect(await again()).toMatchObject([damaged]);
+});

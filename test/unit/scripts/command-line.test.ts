@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -47,6 +47,9 @@ Exit codes:
     ["machine list", ["--json"]],
     ["machine remove", []],
     ["points list", ["--site <file>", "--json", "--debug"]],
+    ["points show", ["--site <file>", "--json", "--debug"]],
+    ["points verify", ["--all", "--site <file>", "--json", "--debug"]],
+    ["points fetch", ["--to <folder>", "--site <file>", "--json", "--debug"]],
     [
       "rebuild",
       [
@@ -86,6 +89,9 @@ describe("wrong usage exits 2, says why, and puts nothing on stdout", sideBySide
     ["rebuild --host 192.0.2.10", "required option '--host-key <key>' not specified"],
     ["drill --before 2026-02-30", "a time is written as 2026-03-01 or 2026-03-01T02:00Z"],
     ["points list --site /does/not/exist.yaml", "/does/not/exist.yaml cannot be read"],
+    ["points verify", "no point is named"],
+    ["points verify one --all", "a point is named, and --all"],
+    ["points fetch one", "required option '--to <folder>' not specified"],
   ])("recovery %s", async (args, reason) => {
     const { exitCode, stdout, stderr } = await recovery(args.split(" ").filter(Boolean), { env });
     expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: "" });
@@ -201,6 +207,86 @@ describe("points list", limit, () => {
     missing.remove();
     expect({ exitCode, stdout }).toEqual({ exitCode: 3, stdout: "" });
   });
+});
+
+describe("points", limit, () => {
+  let folder: SiteFolder;
+  let archive: string;
+  const id = "full_backup_20260301_020000";
+  beforeAll(() => {
+    folder = siteFolder();
+    archive = folder.backUp({ named: "20260301_020000" });
+    symlinkSync(`${id}.tar.gz`, join(folder.directory, "backups", "full_backup_latest.tar.gz"));
+    writeFileSync(join(folder.directory, "backups", "full_backup_20260302_020000.tar.gz"), "");
+  });
+  afterAll(() => {
+    folder.remove();
+  });
+  const points = (...args: string[]) => recovery(["points", ...args, "--site", folder.file], { env });
+
+  test("show tells all that is known of one, by whichever of its names", async () => {
+    const { exitCode, stdout, stderr } = await points("show", "full_backup_latest");
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: "" });
+    const shape = stdout
+      .replaceAll(/[0-9a-f]{64}/g, "HASH")
+      .replaceAll(/\d+(\.\d)? [KM]?i?B/g, "SIZE")
+      .replaceAll(/since \S+Z/g, "since THEN")
+      .replaceAll(/Z, \d+ \w+( \d+ \w+)? old/g, "Z, AGE old")
+      .replaceAll(/ +/g, " ")
+      .split("\n");
+    expect(shape).toEqual([
+      id,
+      " state complete",
+      " data 2026-03-01T02:00:00.000Z, AGE old",
+      " store disk, since THEN",
+      ` file ${id}.tar.gz, also full_backup_latest.tar.gz`,
+      " size SIZE, unpacked SIZE",
+      " made on web1",
+      " sha256 HASH",
+      " manifest HASH",
+      ` pin pulumi config set point ${id}@HASH@HASH`,
+      " member database/club.db.gz SIZE, unpacked SIZE",
+      " member database/admin.db.gz SIZE, unpacked SIZE",
+      " member config/.env SIZE",
+      " member config/config.php SIZE",
+      " member files/uploads.tar.gz SIZE, unpacked SIZE",
+      " member data/app_data.tar.gz SIZE, unpacked SIZE",
+      " member MANIFEST.txt SIZE",
+    ]);
+    const { stdout: json } = await points("show", id, "--json");
+    expect(JSON.parse(json)).toMatchObject([{ id, state: "complete", hostname: "web1" }]);
+  });
+
+  test("verify of a sound one exits 0; one damaged among all makes it 1", async () => {
+    const one = await points("verify", id);
+    expect(one).toMatchObject({ exitCode: 0, stderr: "" });
+    expect(one.stdout).toMatch(new RegExp(`^complete {2}${id} {2}in disk: .* read again$`));
+    const all = await points("verify", "--all", "--json");
+    expect(all.exitCode).toBe(1);
+    expect((JSON.parse(all.stdout) as { state: string }[]).map(({ state }) => state).sort()).toEqual([
+      "complete",
+      "damaged",
+    ]);
+  });
+
+  test("fetch copies one, says where it is, and will not do it twice", async () => {
+    const to = join(home, "fetched");
+    mkdirSync(to);
+    const first = await points("fetch", id, "--to", to);
+    expect(first).toMatchObject({ exitCode: 0, stderr: "" });
+    expect(first.stdout).toContain(`${to}/${id}.tar.gz: `);
+    expect(readFileSync(join(to, `${id}.tar.gz`)).equals(readFileSync(archive))).toBe(true);
+    expect(await points("fetch", id, "--to", to)).toMatchObject({ exitCode: 4, stdout: "" });
+  });
+
+  test.each(["show", "verify"])(
+    "%s of one that is not there names those that are, and exits 4",
+    async (verb) => {
+      const { exitCode, stderr } = await points(verb, "full_backup_nonsense");
+      expect(exitCode).toBe(4);
+      expect(stderr).toContain(`, ${id}`);
+    },
+  );
 });
 
 test("an error shows where it came from with --debug alone", limit, async () => {

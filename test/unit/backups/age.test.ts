@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { age } from "../../../stacks/recovery.ts";
+import { age } from "../../../backups/age.ts";
 
 const now = new Date("2026-03-10T12:00:00Z");
 

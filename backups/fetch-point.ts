@@ -1,0 +1,139 @@
+import { createHash, randomBytes } from "node:crypto";
+import { link, lstat, open, rename, rm, statfs } from "node:fs/promises";
+import { join } from "node:path";
+import { formatBytes } from "./format-bytes.ts";
+import type { RestorePoint } from "./restore-point.ts";
+import { listDirectory, readStored } from "./stores/directory.ts";
+import { exitCodes, OperatorError } from "../site/operator-error.ts";
+import type { Store } from "../site/schema.ts";
+
+export interface FetchOptions {
+  /** Told how many bytes have arrived. */
+  onProgress?: ((bytes: number) => void) | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+/**
+ * Copies a point, whole and byte for byte, into a folder that is there, and returns the path of the copy. Its hash is
+ * compared with that of the listing while it is copied; until then it has a temporary name. What has its name already is
+ * never overwritten. An interruption leaves nothing.
+ *
+ * @throws OperatorError: exit code 4 when the name is taken or the point was never read whole, 3 when the folder is missing
+ * or too small, 1 when the copy is not what was listed.
+ */
+export async function fetchPoint(
+  store: Store,
+  siteDirectory: string,
+  point: RestorePoint,
+  folder: string,
+  { onProgress = () => undefined, signal }: FetchOptions = {},
+): Promise<string> {
+  const { sha256 } = point;
+  if (sha256 === null) {
+    throw new OperatorError(
+      exitCodes.refused,
+      `${point.file} is not fetched`,
+      `it could not be read to its end: ${point.reason ?? "no reason known"}`,
+      "name another point; npx recovery points list shows them all",
+    );
+  }
+  const path = join(folder, point.file);
+  await requireRoom(folder, path, point.storedBytes);
+  const file = (await listDirectory(store, siteDirectory)).find(({ name }) => name === point.file);
+  const draft = join(folder, `.${point.file}.${randomBytes(4).toString("hex")}.partial`);
+  try {
+    const hash =
+      file === undefined || "reason" in file
+        ? undefined
+        : await readStored(file, (bytes) => copy(bytes, draft, onProgress, signal));
+    if (hash !== sha256) {
+      throw new OperatorError(
+        exitCodes.failed,
+        `${point.file} was not fetched: it is not what was listed`,
+        hash === undefined
+          ? "it was changed or taken away while it was copied"
+          : `its sha256 is ${hash}, and was ${sha256}`,
+        `see what it is worth now: npx recovery points verify ${point.id}`,
+      );
+    }
+    await name(draft, path);
+  } finally {
+    await rm(draft, { force: true });
+  }
+  return path;
+}
+
+async function requireRoom(folder: string, path: string, bytes: number): Promise<void> {
+  const { bavail, bsize } = await statfs(folder).catch((error: unknown) => {
+    throw new OperatorError(
+      exitCodes.missingHere,
+      `nothing can be put into ${folder}`,
+      error instanceof Error ? error.message : String(error),
+      "make the folder, or name another with --to",
+      { cause: error },
+    );
+  });
+  if (bavail * bsize < bytes) {
+    throw new OperatorError(
+      exitCodes.missingHere,
+      `${folder} has too little room`,
+      `${formatBytes(bavail * bsize)} are free, ${formatBytes(bytes)} are needed`,
+      "make room, or name another folder with --to",
+    );
+  }
+  if (await isThere(path)) throw taken(path);
+}
+
+/** Returns the SHA-256 of what was copied. */
+async function copy(
+  bytes: AsyncIterable<Buffer>,
+  draft: string,
+  onProgress: (bytes: number) => void,
+  signal: AbortSignal | undefined,
+): Promise<string> {
+  const hash = createHash("sha256");
+  let copied = 0;
+  // A backup holds everything that the site keeps from strangers.
+  const handle = await open(draft, "wx", 0o600);
+  try {
+    for await (const chunk of bytes) {
+      signal?.throwIfAborted();
+      hash.update(chunk);
+      await handle.writeFile(chunk);
+      copied += chunk.length;
+      onProgress(copied);
+    }
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  return hash.digest("hex");
+}
+
+/** A link, unlike a renaming, never replaces what took the name meanwhile. */
+async function name(draft: string, path: string): Promise<void> {
+  try {
+    await link(draft, path);
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? error.code : undefined;
+    // The file systems of USB sticks know no links.
+    if (code !== "EEXIST" && !(await isThere(path))) await rename(draft, path);
+    else throw taken(path);
+  }
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return lstat(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+function taken(path: string): OperatorError {
+  return new OperatorError(
+    exitCodes.refused,
+    `${path} exists`,
+    "a copy never overwrites anything",
+    "move it away, or name another folder with --to",
+  );
+}
