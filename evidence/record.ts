@@ -18,6 +18,7 @@ const stepRecordSchema = z.strictObject({
   startedAt: moment.nullable().describe("By the host's clock. Null when it did not run."),
   seconds: seconds.nullable().describe("What it took on the host."),
   budgetSeconds: seconds.describe("Upper bound of the runbook's range."),
+  after: z.array(z.string()).describe("Ids of the steps that it had to wait for."),
   facts: z.record(z.string(), fact).describe("What the step found or did: versions, row counts, probes."),
   error: error.describe("Why it failed, in the three lines that the operator read."),
 });
@@ -47,7 +48,11 @@ export const runRecordSchema = z.strictObject({
     .describe("recovered: all steps done and all checks passed. Objectives are judged apart."),
   error: error.describe("Why it is not recovered: what, why, and what to do next."),
   startedAt: moment.describe("Both clocks start here: the run's, and in a drill the failure's."),
+  hostAt: moment.describe(
+    "When the host was there: in a drill, when its machine was made; in a rebuild, when the last attempt began.",
+  ),
   servingAt: moment.nullable().describe("When the host's own health checks passed."),
+  checksAt: moment.nullable().describe("When the last checks began. Null when none were asked."),
   recoveredAt: moment.nullable().describe("When the last check passed: the end of the RTO clock."),
   endedAt: moment,
   tool: z.strictObject({

@@ -1,5 +1,4 @@
-import { z } from "zod";
-import { runRecordSchema } from "./record.ts";
+import { runJsonSchema } from "./json-schema.ts";
 
 /** What is read here of a JSON Schema. */
 interface Field {
@@ -15,7 +14,7 @@ interface Field {
 
 /** The fields of run.json as a Markdown table, not yet formatted; those of an object inside as `outer.inner`. */
 export function recordReference(): string {
-  const schema = z.toJSONSchema(runRecordSchema) as Field;
+  const schema = runJsonSchema() as Field;
   const cell = (text: string) => text.replaceAll("|", "\\|");
   return [
     "| Field | Type | |",

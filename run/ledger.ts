@@ -41,7 +41,7 @@ export function stepRecords(
   triggers: ReadonlyMap<string, string[]>,
   attempts: readonly Attempt[],
 ): StepRecord[] {
-  return steps.map(({ id, title, runbook, budgetSeconds }) => {
+  return steps.map(({ id, title, runbook, after, budgetSeconds }) => {
     const wanted = JSON.stringify(triggers.get(id));
     const last = attempts.findLast(
       ({ result, triggers: own }) => result.step === id && JSON.stringify(own) === wanted,
@@ -51,6 +51,7 @@ export function stepRecords(
       title,
       runbook,
       budgetSeconds,
+      after,
       outcome: last?.outcome ?? "not-run",
       startedAt: last?.startedAt ?? null,
       seconds: last?.seconds ?? null,

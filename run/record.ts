@@ -15,6 +15,8 @@ export interface RecordOptions {
   prepared: PreparedRecovery;
   target: SshTarget;
   startedAt: Date;
+  /** When there was a host to recover on. */
+  hostAt: Date;
   preparationSeconds: number;
   engine: string;
   commandPlugin: string;
@@ -41,12 +43,14 @@ export async function recordRun(options: RecordOptions): Promise<{ record: RunRe
   const isolated = prepared.steps.some(({ id }) => id === "close-egress");
   let failure = options.failure;
   let steps: StepRecord[] = stepRecords(prepared.steps, new Map(), []);
+  let checksAt: Date | null = null;
   let checks: CheckResult[] = [];
   try {
     steps = await readSteps(prepared, target, signal);
     if (failure === undefined && !signal.aborted) {
       const { loaded, settings } = prepared;
       const { run } = settings;
+      checksAt = new Date();
       checks = await runChecks({ loaded, target, run, restored: true, isolated, say: options.say, signal });
     }
   } catch (error) {
@@ -74,7 +78,9 @@ export async function recordRun(options: RecordOptions): Promise<{ record: RunRe
     outcome: good ? "recovered" : interrupted ? "interrupted" : "failed",
     ...(error ? { error } : {}),
     startedAt: startedAt.toISOString(),
+    hostAt: options.hostAt.toISOString(),
     servingAt: health?.outcome === "done" ? endOf(health) : null,
+    checksAt: checksAt?.toISOString() ?? null,
     recoveredAt: good ? recoveredAt.toISOString() : null,
     endedAt: new Date().toISOString(),
     tool: { version: await toolVersion(), engine: options.engine, commandPlugin: options.commandPlugin },

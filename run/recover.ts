@@ -49,6 +49,7 @@ export interface RecoverResult {
  */
 export async function recover(options: RecoverOptions): Promise<RecoverResult> {
   const { kind, target, engine, plugin, reporter, signal } = options;
+  const hostAt = new Date();
   const say = (line: string) => {
     reporter.say(line);
   };
@@ -79,6 +80,7 @@ export async function recover(options: RecoverOptions): Promise<RecoverResult> {
     prepared,
     target,
     startedAt: options.startedAt,
+    hostAt,
     preparationSeconds: options.preparationSeconds,
     engine: `${engine.version} (${engine.from})`,
     commandPlugin: plugin.from,

@@ -1,6 +1,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { format, resolveConfig } from "prettier";
+import { runJsonSchema } from "../evidence/json-schema.ts";
 import { recordReference } from "../evidence/reference.ts";
 import { siteJsonSchema } from "../site/json-schema.ts";
 import { siteReference } from "../site/reference.ts";
@@ -13,6 +14,7 @@ export async function generatedFiles(): Promise<Record<string, string>> {
   const example = await readFile(new URL("site/example.yaml", root), "utf8");
   const drafts = {
     "docs/site.schema.json": JSON.stringify(schema),
+    "docs/run.schema.json": JSON.stringify(runJsonSchema()),
     "docs/site.md": siteReference(schema, example),
     "docs/drill.md": withRecord(await readFile(new URL("docs/drill.md", root), "utf8")),
   };

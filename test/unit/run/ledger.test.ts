@@ -12,7 +12,7 @@ const steps: Step[] = ["fetch", "restore"].map((id) => ({
   inputs: {},
   secrets: [],
   triggers: [],
-  after: [],
+  after: id === "restore" ? ["fetch"] : [],
   budgetSeconds: 600,
   timeoutSeconds: 1200,
 }));
@@ -35,11 +35,12 @@ function attempt(step: string, own: string[], changes: Partial<Attempt["result"]
   };
 }
 
-const known = { title: "Title of fetch", runbook: "1.5", budgetSeconds: 600 };
+const known = { title: "Title of fetch", runbook: "1.5", budgetSeconds: 600, after: [] };
 const notRun = {
   ...known,
   id: "restore",
   title: "Title of restore",
+  after: ["fetch"],
   outcome: "not-run",
   startedAt: null,
   seconds: null,

@@ -95,6 +95,7 @@ async function recorded(changes: Partial<RecordOptions> = {}): Promise<RunRecord
     prepared: prepared(),
     target: host.target,
     startedAt: new Date("2025-03-01T08:00:00Z"),
+    hostAt: new Date("2025-03-01T08:00:00.250Z"),
     preparationSeconds: 2.5,
     engine: "3.259.0 (PATH)",
     commandPlugin: "ours",
@@ -147,7 +148,9 @@ test("a run whose steps are done and whose checks pass now is recovered, and rec
     site: "club",
     outcome: "recovered",
     startedAt: "2025-03-01T08:00:00.000Z",
+    hostAt: "2025-03-01T08:00:00.250Z",
     servingAt: "2025-03-01T08:00:02.500Z",
+    checksAt: anyMoment,
     recoveredAt: anyMoment,
     endedAt: anyMoment,
     tool: {
@@ -174,6 +177,7 @@ test("a run whose steps are done and whose checks pass now is recovered, and rec
         startedAt: "2025-03-01T08:00:00.000Z",
         seconds: 1.5,
         budgetSeconds: 60,
+        after: [],
         facts: { cores: 2 },
       },
       {
@@ -184,6 +188,7 @@ test("a run whose steps are done and whose checks pass now is recovered, and rec
         startedAt: "2025-03-01T08:00:01.000Z",
         seconds: 1.5,
         budgetSeconds: 60,
+        after: ["provision"],
         facts: {},
       },
     ],
@@ -236,6 +241,7 @@ test("a step that failed gives the reason, in its own words before those of the 
     outcome: "failed",
     error: { ...error, what: "Title of health: the database is damaged" },
     servingAt: null,
+    checksAt: null,
     recoveredAt: null,
     checks: [],
   });

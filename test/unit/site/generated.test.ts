@@ -7,6 +7,7 @@ test("the generated files and parts of files in docs/ are as `npm run generate` 
   const files = Object.entries(await generatedFiles());
   expect(files.map(([path]) => path).sort()).toEqual([
     "docs/drill.md",
+    "docs/run.schema.json",
     "docs/site.md",
     "docs/site.schema.json",
   ]);
