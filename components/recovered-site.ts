@@ -1,9 +1,8 @@
 import { remote, types } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import { stepCommand } from "../runbook/command.ts";
-import type { Step } from "../runbook/step.ts";
+import { type Step, takesStoredFiles } from "../runbook/step.ts";
 import { effectiveTriggers } from "../runbook/triggers.ts";
-import type { HostSession } from "../ssh/host-session.ts";
 import type { ReplacementServer } from "./replacement-server.ts";
 
 export interface RecoveredSiteArgs {
@@ -12,11 +11,8 @@ export interface RecoveredSiteArgs {
   /** The plan; each step comes behind those it waits for. */
   steps: Step[];
   /** Opens the host before the first step that really runs: an `up` with nothing to do dials nobody. */
-  session: Pick<HostSession, "open" | "openRelay" | "closeRelay">;
+  session: { open(): Promise<unknown>; openRelay(): Promise<void>; closeRelay(): Promise<void> };
 }
-
-/** The secret whose presence in a step means that it takes files through the relay. */
-const relaySecret = "rclone.conf";
 
 /** A site on its replacement server: each step of the plan as one remote command. */
 export class RecoveredSite extends pulumi.ComponentResource {
@@ -45,7 +41,7 @@ export class RecoveredSite extends pulumi.ComponentResource {
     const commands = new Map<string, remote.Command>();
     for (const step of args.steps) {
       const { command, stdin } = stepCommand(step, triggers.get(step.id) ?? []);
-      const relayed = step.secrets.includes(relaySecret);
+      const relayed = takesStoredFiles(step);
       commands.set(
         step.id,
         new remote.Command(

@@ -57,8 +57,19 @@ export const runRecordSchema = z.strictObject({
   endedAt: moment,
   tool: z.strictObject({
     version: z.string(),
-    engine: z.string().describe("Version of the Pulumi engine, and where it came from."),
-    commandPlugin: z.string().describe("`vendor`, `download` (the vendor's, fetched by this run) or `ours`."),
+    executor: z
+      .enum(["pulumi", "direct"])
+      .describe("What carried the steps to the host: a Pulumi engine, or this program itself."),
+    engine: z
+      .string()
+      .nullable()
+      .describe("Version of the Pulumi engine, and where it came from. Null when there was none."),
+    commandPlugin: z
+      .string()
+      .nullable()
+      .describe(
+        "`vendor`, `download` (the vendor's, fetched by this run) or `ours`. Null without an engine.",
+      ),
   }),
   point: z.strictObject({
     id: z.string(),

@@ -2,7 +2,7 @@ import { runJsonSchema } from "./json-schema.ts";
 
 /** What is read here of a JSON Schema. */
 interface Field {
-  type?: string;
+  type?: string | string[];
   format?: string;
   description?: string;
   const?: string | number;
@@ -38,6 +38,7 @@ function rows(schema: Field, prefix: string): string[][] {
 function typeOf(field: Field): string {
   if (field.const !== undefined) return `\`${field.const}\``;
   if (field.enum !== undefined) return field.enum.map((value) => `\`${value}\``).join(", ");
+  if (Array.isArray(field.type)) return field.type.map((type) => typeOf({ ...field, type })).join(" or ");
   if (field.anyOf !== undefined) return field.anyOf.map(typeOf).join(" or ");
   switch (field.type) {
     case "string":

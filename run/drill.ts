@@ -1,14 +1,13 @@
 import { mkdir, readdir, rm, rmdir } from "node:fs/promises";
 import { join } from "node:path";
-import { prepareCommandPlugin } from "../engine/command-plugin.ts";
 import { exclusively } from "../engine/exclusive.ts";
-import { requireEngine } from "./require-engine.ts";
 import { baseNeeds, ensureBase } from "../machines/base.ts";
 import { ensureDebianPackages } from "../machines/debian-packages.ts";
 import { createMachine, machineNeeds, sweepMachines, type Machine } from "../machines/nspawn.ts";
 import { loadSite, type LoadedSite } from "../site/load.ts";
 import { startAgent, type ThrowAwayAgent } from "../ssh/agent.ts";
 import { sitePoints } from "../stacks/prepare.ts";
+import { chooseExecutor } from "./choose-executor.ts";
 import { choose } from "./choose.ts";
 import { recover, type RecoverResult } from "./recover.ts";
 import type { Reporter } from "./reporter.ts";
@@ -22,6 +21,8 @@ export interface DrillOptions {
   pointId?: string;
   /** Only points with data of before this moment. */
   before?: Date;
+  /** Carry the steps out directly, with no Pulumi engine. */
+  withoutPulumi: boolean;
   /** Leave the machine, and say how to get in. */
   keep: boolean;
   reporter: Reporter;
@@ -73,9 +74,9 @@ async function onMachine(
   await sweepMachines(say);
   const points = await sitePoints(loaded, say);
   const { pin, passedOver } = choose(points, { id: options.pointId, before: options.before }, say);
-  const engine = await requireEngine({ allowBuild: true, say, signal });
+  const { withoutPulumi } = options;
+  const executor = await chooseExecutor({ kind: "drill", withoutPulumi, say, signal });
   await ensureBase(site.server.release, say);
-  const plugin = await prepareCommandPlugin(engine, say);
 
   const startedAt = new Date();
   const run = runId("drill", startedAt);
@@ -105,10 +106,7 @@ async function onMachine(
       kind: "drill",
       settings: { siteFile, pin, attempt: 1, run: { id: run, who: "a drill", why: `drill ${site.name}` } },
       target: { address, port, user, hostKey, agentSocketPath: agent.socketPath },
-      engine,
-      plugin,
-      stack: `${site.name}.staging`,
-      stackDirectory: join(work.path, "stack"),
+      executor: executor({ stack: `${site.name}.staging`, directory: join(work.path, "stack") }),
       runDirectory,
       startedAt,
       preparationSeconds: (startedAt.getTime() - preparing) / 1000,

@@ -2,18 +2,17 @@ import { createHash } from "node:crypto";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { RestorePoint } from "../backups/restore-point.ts";
-import { prepareCommandPlugin } from "../engine/command-plugin.ts";
 import { exclusively } from "../engine/exclusive.ts";
 import { ensureDebianPackages } from "../machines/debian-packages.ts";
 import { loadSite, type LoadedSite } from "../site/load.ts";
 import type { SshTarget } from "../ssh/connection.ts";
 import { sitePoints } from "../stacks/prepare.ts";
+import { chooseExecutor } from "./choose-executor.ts";
 import { choose } from "./choose.ts";
 import { nextRebuild, readBegun, writeBegun } from "./begun-rebuild.ts";
 import { recover, type RecoverResult } from "./recover.ts";
 import type { Reporter } from "./reporter.ts";
 import { operator } from "./operator.ts";
-import { requireEngine } from "./require-engine.ts";
 import { stateDirectory } from "./state-directory.ts";
 
 export interface RebuildOptions {
@@ -24,6 +23,8 @@ export interface RebuildOptions {
   before?: Date;
   /** Restore over a site that was recovered there before. */
   again: boolean;
+  /** Carry the steps out directly, with no Pulumi engine. */
+  withoutPulumi: boolean;
   /** Shown what would happen; the rebuild goes on when it says true. */
   confirm: (question: { point: RestorePoint; resumed: boolean; loaded: LoadedSite }) => Promise<boolean>;
   reporter: Reporter;
@@ -73,8 +74,8 @@ export async function rebuild(options: RebuildOptions): Promise<RecoverResult | 
       );
       const begun = nextRebuild(before, { hostKey, pin, again: options.again, now: new Date() });
       const resumed = begun.run === before?.run;
-      const engine = await requireEngine({ allowBuild: false, say, signal: options.signal });
-      const plugin = await prepareCommandPlugin(engine, say);
+      const { withoutPulumi, signal } = options;
+      const executor = await chooseExecutor({ kind: "rebuild", withoutPulumi, say, signal });
       if (!(await options.confirm({ point, resumed, loaded }))) return undefined;
 
       const startedAt = resumed ? new Date(begun.startedAt) : new Date();
@@ -91,16 +92,13 @@ export async function rebuild(options: RebuildOptions): Promise<RecoverResult | 
           run: { id: run, who: operator(), why: `rebuild ${site.name}` },
         },
         target: options.target,
-        engine,
-        plugin,
-        stack: `${site.name}.recovery`,
-        stackDirectory: join(directory, "recovery"),
+        executor: executor({ stack: `${site.name}.recovery`, directory: join(directory, "recovery") }),
         runDirectory,
         startedAt,
         preparationSeconds: resumed ? 0 : (startedAt.getTime() - preparing) / 1000,
         surroundings: () => ({ breaches: [], notes: passedOver }),
         reporter: options.reporter,
-        signal: options.signal,
+        signal,
         kill: options.kill,
       });
       const { recoveredAt } = result.record;

@@ -18,8 +18,7 @@ export interface RecordOptions {
   /** When there was a host to recover on. */
   hostAt: Date;
   preparationSeconds: number;
-  engine: string;
-  commandPlugin: string;
+  tool: Omit<RunRecord["tool"], "version">;
   runDirectory: string;
   /** What ended the executor, if anything did. */
   failure: unknown;
@@ -83,7 +82,7 @@ export async function recordRun(options: RecordOptions): Promise<{ record: RunRe
     checksAt: checksAt?.toISOString() ?? null,
     recoveredAt: good ? recoveredAt.toISOString() : null,
     endedAt: new Date().toISOString(),
-    tool: { version: await toolVersion(), engine: options.engine, commandPlugin: options.commandPlugin },
+    tool: { version: await toolVersion(), ...options.tool },
     point: {
       id: prepared.point.id,
       store: prepared.point.store,

@@ -1,5 +1,7 @@
 import type { Step } from "../runbook/step.ts";
 
+export type StepEnd = "done" | "already-done" | "failed";
+
 /** Where a run tells how it goes; a terminal shows a live list of it, everything else plain lines. */
 export interface Reporter {
   /** A line about something that is not a step. */
@@ -8,8 +10,8 @@ export interface Reporter {
   plan(steps: readonly Step[]): void;
   /** A step has begun on the host, or is asked for there. */
   started(id: string): void;
-  /** A step has ended, well or not. */
-  ended(id: string, ok: boolean): void;
+  /** A step has ended, well or not, or the host had it done before. */
+  ended(id: string, end: StepEnd): void;
   /** No further step will begin: what is shown stays as it is. */
   close(): void;
 }

@@ -25,6 +25,14 @@ export interface Step {
   timeoutSeconds: number;
 }
 
+/** The secret by which a step reaches files of the store. */
+const storeSecret = "rclone.conf";
+
+/** Whether files must be within the step's reach while it runs. */
+export function takesStoredFiles({ secrets }: Step): boolean {
+  return secrets.includes(storeSecret);
+}
+
 export type Outcome = "done" | "already-done" | "failed" | "timed-out";
 
 /** What host/run-step prints as one JSON line and keeps in the ledger. */

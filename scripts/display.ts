@@ -1,10 +1,10 @@
 import { createLogUpdate } from "log-update";
 import { styleText } from "node:util";
 import { duration } from "../evidence/report.ts";
-import type { Reporter } from "../run/reporter.ts";
+import type { Reporter, StepEnd } from "../run/reporter.ts";
 import type { Step } from "../runbook/step.ts";
 
-type State = "waiting" | "running" | "done" | "failed";
+type State = "waiting" | "running" | StepEnd;
 
 interface Shown {
   step: Step;
@@ -52,9 +52,10 @@ function plainDisplay({ stream }: ProgressOutput): Reporter {
       running.set(id, performance.now());
       line(`begin ${title(id)}`);
     },
-    ended: (id, ok) => {
+    ended: (id, end) => {
       const seconds = (performance.now() - (running.get(id) ?? performance.now())) / 1000;
-      line(`${ok ? "done " : "FAILED"} ${title(id)} (${duration(seconds)})`);
+      const took = end === "already-done" ? "before this run" : duration(seconds);
+      line(`${end === "failed" ? "FAILED" : "done "} ${title(id)} (${took})`);
     },
     close: () => undefined,
   };
@@ -81,6 +82,8 @@ function liveDisplay({ stream, colours }: ProgressOutput): Reporter {
           return `${paint("cyan", ">")} ${name}  ${duration((performance.now() - startedAt) / 1000)} of ${allowed}`;
         case "done":
           return `${paint("green", "✔")} ${name}  ${duration(seconds)} of ${allowed}`;
+        case "already-done":
+          return `${paint("green", "✔")} ${name}  done before this run`;
         case "failed":
           return paint("red", `✘ ${name}  failed after ${duration(seconds)}`);
       }
@@ -110,9 +113,9 @@ function liveDisplay({ stream, colours }: ProgressOutput): Reporter {
         one.startedAt = performance.now();
       });
     },
-    ended: (id, ok) => {
+    ended: (id, end) => {
       change(id, (one) => {
-        one.state = ok ? "done" : "failed";
+        one.state = end;
         one.seconds = (performance.now() - one.startedAt) / 1000;
       });
     },

@@ -10,6 +10,7 @@ interface Options {
   point?: string;
   before?: Date;
   keep: boolean;
+  withoutPulumi: boolean;
   json: boolean;
 }
 
@@ -26,6 +27,7 @@ export function drillCommand(): Command {
       moment,
     )
     .option("--keep", "leave the machine when done, and say how to get in", false)
+    .option("--without-pulumi", "carry the steps out directly over ssh, without a Pulumi engine", false)
     .option("--json", "print the run's record as one JSON document", false)
     .option("--debug", "show where an error came from", false)
     .action(async (options: Options) => {
@@ -39,6 +41,7 @@ export function drillCommand(): Command {
         siteFile: options.site,
         ...(options.point === undefined ? {} : { pointId: options.point }),
         ...(options.before === undefined ? {} : { before: options.before }),
+        withoutPulumi: options.withoutPulumi,
         keep: options.keep,
         reporter,
         signal,

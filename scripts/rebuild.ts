@@ -19,6 +19,7 @@ interface Options {
   before?: Date;
   again?: string;
   yes: boolean;
+  withoutPulumi: boolean;
   json: boolean;
 }
 
@@ -35,6 +36,7 @@ export function rebuildCommand(): Command {
       "restore over the site that was recovered on this host; the address a second time",
     )
     .option("--yes", "do not ask", false)
+    .option("--without-pulumi", "carry the steps out directly over ssh, without a Pulumi engine", false)
     .option("--json", "print the run's record as one JSON document", false)
     .option("--debug", "show where an error came from", false)
     .action(async (options: Options) => {
@@ -59,6 +61,7 @@ export function rebuildCommand(): Command {
         again: options.again !== undefined,
         ...(options.point === undefined ? {} : { pointId: options.point }),
         ...(options.before === undefined ? {} : { before: options.before }),
+        withoutPulumi: options.withoutPulumi,
         confirm: (question) => confirm(options, question),
         reporter,
         ...interrupted,

@@ -36,6 +36,7 @@ try {
   const { record } = await drill({
     siteFile,
     keep: false,
+    withoutPulumi: false,
     reporter: {
       say,
       plan: () => undefined,

@@ -1,6 +1,6 @@
-import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { homedir, tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { gunzipSync } from "node:zlib";
@@ -70,6 +70,23 @@ function drillOnTerminal(variables: NodeJS.ProcessEnv, shell: string): Running {
   });
   started.push(running);
   return running;
+}
+
+/** Of a computer on which no Pulumi engine is, and none can be put: where it is kept stands a file. */
+function withoutEngine(): NodeJS.ProcessEnv {
+  const cache = join(directory, "cache", "recovery-stack");
+  mkdirSync(cache, { recursive: true });
+  writeFileSync(join(cache, "engine"), "");
+  const cached = join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "recovery-stack");
+  symlinkSync(join(cached, "base"), join(cache, "base"));
+  const folders = (process.env["PATH"] ?? "").split(":");
+  return {
+    PATH: folders
+      .filter((folder) => !["pulumi", "go"].some((name) => existsSync(join(folder, name))))
+      .join(":"),
+    PULUMI_HOME: join(directory, "cache"),
+    XDG_CACHE_HOME: join(directory, "cache"),
+  };
 }
 
 const idOf = (sample: PreparedSample) => basename(sample.archive, ".tar.gz");
@@ -317,7 +334,7 @@ describe("two drills at once", { timeout: 600_000 }, () => {
 
   beforeAll(async () => {
     newer = await prepareSample({ directory, environment: planted });
-    kept = drillOnTerminal({}, "--keep");
+    kept = drillOnTerminal(withoutEngine(), "--keep");
     await kept.says("1.2 .* of ");
     second = drill();
     await second.says("another drill of chatbot is under way; waiting for its end");
@@ -338,6 +355,19 @@ describe("two drills at once", { timeout: 600_000 }, () => {
     expect(kept.stdout()).toMatch(/recovered chatbot from \S+ in /);
     expect(result.record.outcome).toBe("recovered");
     expect(result.record.error).toBeUndefined();
+  });
+
+  test("with no engine the steps are carried out directly, which is said and recorded; one that is there is used", () => {
+    expect(kept.stdout()).toContain(
+      "there is no Pulumi engine on this computer: the steps are carried out directly, over ssh",
+    );
+    const recordFile = /record: (\S+run\.json)/.exec(kept.stdout())?.[1] ?? "";
+    const direct = runRecordSchema.parse(JSON.parse(readFileSync(recordFile, "utf8")));
+    expect(direct.tool).toMatchObject({ executor: "direct", engine: null, commandPlugin: null });
+    expect(direct.steps.map(({ id, outcome }) => [id, outcome])).toEqual(
+      result.record.steps.map(({ id }) => [id, "done"]),
+    );
+    expect(result.record.tool).toMatchObject({ executor: "pulumi", engine: expect.any(String) as string });
   });
 
   test("each record says when it was, of which data, that all is well, and holds no secret", async () => {

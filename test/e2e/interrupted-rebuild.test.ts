@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { runRecordSchema, type RunRecord } from "../../evidence/record.ts";
 import { commandLine, run, type Running } from "./drill-process.ts";
 import { recoveryHost, type RecoveryHost } from "./recovery-host.ts";
@@ -20,12 +20,12 @@ afterAll(async () => {
   await host.close();
 });
 
-function rebuild(): Running {
+function rebuild(...more: string[]): Running {
   const { machine, site, directory, environment } = host;
   const target = ["--host", `root@${machine.address}`, "--host-key", machine.hostKey];
   const running = run(
     process.execPath,
-    [commandLine, "rebuild", "--site", site, ...target, "--yes", "--json"],
+    [commandLine, "rebuild", "--site", site, ...target, "--yes", "--json", ...more],
     {
       cwd: directory,
       env: { ...process.env, ...environment, CI: "true" },
@@ -77,28 +77,44 @@ test("at the first Ctrl-C the steps that run come to their end and no other begi
     expect(outcomes.get(id), id).toBe("not-run");
 });
 
-test("the next run goes on from there; at the second Ctrl-C it ends without waiting, and the step that ran goes on alone", async () => {
-  // A step that takes as long as it is let.
-  await host.onHost(
-    "mkfifo /tmp/hold; printf '#!/bin/sh\\nread -r go </tmp/hold\\n' >/usr/local/bin/composer; chmod +x /usr/local/bin/composer",
-  );
-  const rebuilding = rebuild();
+describe("the next run goes on from there; at the second Ctrl-C it ends without waiting, and the step that ran goes on alone:", () => {
+  beforeAll(async () => {
+    // A step that takes as long as it is let.
+    await host.onHost(
+      "mkfifo /tmp/hold; printf '#!/bin/sh\\nread -r go </tmp/hold\\n' >/usr/local/bin/composer; chmod +x /usr/local/bin/composer",
+    );
+  });
+
+  test.each([
+    ["by the engine", []],
+    ["directly", ["--without-pulumi"]],
+  ])("%s", async (_, how) => {
+    const rebuilding = rebuild(...how);
+    await rebuilding.says(/begin .* Application at its revision, built/);
+    if (how.length === 0) expect(rebuilding.stderr()).not.toContain("Packages that the site serves with");
+    await runsOnHost("application");
+    rebuilding.child.kill("SIGINT");
+    await rebuilding.says("no other step will begin");
+    expect(rebuilding.child.exitCode).toBeNull();
+    rebuilding.child.kill("SIGINT");
+    expect(await rebuilding.ended).toBe(130);
+    expect(rebuilding.stderr()).not.toContain("FAILED");
+    const record = recordOf(rebuilding);
+    expect(record.outcome).toBe("interrupted");
+    expect(outcomesOf(record).get("application")).toBe("not-run");
+    await runsOnHost("application");
+  });
+});
+
+test("at the first Ctrl-C of a direct run, too, the steps that run come to their end and no other begins", async () => {
+  const rebuilding = rebuild("--without-pulumi");
   await rebuilding.says(/begin .* Application at its revision, built/);
-  expect(rebuilding.stderr()).not.toContain("Packages that the site serves with");
   await runsOnHost("application");
   rebuilding.child.kill("SIGINT");
   await rebuilding.says("no other step will begin");
-  expect(rebuilding.child.exitCode).toBeNull();
-  rebuilding.child.kill("SIGINT");
-  expect(await rebuilding.ended).toBe(130);
-  const record = recordOf(rebuilding);
-  expect(record.outcome).toBe("interrupted");
-  expect(outcomesOf(record).get("application")).toBe("not-run");
-  await runsOnHost("application");
   await host.onHost("echo go >/tmp/hold; rm /tmp/hold /usr/local/bin/composer");
-  await expect
-    .poll(() => host.onHost("cat /var/lib/recovery/ledger/application.json 2>/dev/null || true"), {
-      timeout: 60_000,
-    })
-    .toContain('"done"');
+  expect(await rebuilding.ended).toBe(130);
+  const outcomes = outcomesOf(recordOf(rebuilding));
+  expect(outcomes.get("application")).toBe("done");
+  for (const id of ["restore", "services", "health"]) expect(outcomes.get(id), id).toBe("not-run");
 });

@@ -42,8 +42,12 @@ async function attempts(): Promise<Attempt[]> {
 }
 
 /** Runs a rebuild and kills the operator's process with SIGKILL at the first step not in the list; undefined when it ended. */
-async function killedAtFirstBesides(titles: ReadonlyMap<string, string>, ids: readonly string[]) {
-  const child = host.start(...rebuildArguments());
+async function killedAtFirstBesides(
+  titles: ReadonlyMap<string, string>,
+  ids: readonly string[],
+  ...more: string[]
+) {
+  const child = host.start(...rebuildArguments(), ...more);
   if (!child.stderr) throw new Error("no stderr");
   const ended = once(child, "exit");
   let killedAt: string | undefined;
@@ -71,17 +75,20 @@ afterAll(async () => {
 });
 
 describe("a lost site", { timeout: 900_000 }, () => {
-  test("comes back although the operator's process is killed at every step, with nothing done twice", async () => {
+  test("comes back although the operator's process is killed at every step and the next goes on without an engine, or with one again, with nothing done twice", async () => {
     steps = await planned();
     const titles = new Map(steps.map(({ id, title, runbook }) => [`${runbook} ${title}`, id]));
     const killed: string[] = [];
-    for (let at; (at = await killedAtFirstBesides(titles, killed)) !== undefined;) killed.push(at);
+    const executors = [[], ["--without-pulumi"]];
+    const next = () => executors[killed.length % 2] ?? [];
+    for (let at; (at = await killedAtFirstBesides(titles, killed, ...next())) !== undefined;) killed.push(at);
     expect([...killed].sort()).toEqual(steps.map(({ id }) => id).sort());
-    const last = await host.recovery(...rebuildArguments(), "--json");
+    const last = await host.recovery(...rebuildArguments(), "--without-pulumi", "--json");
     expect(last.stderr).not.toContain("FAILED");
     const record = recordOf(last.stdout);
     expect(record.error).toBeUndefined();
     expect(record.outcome).toBe("recovered");
+    expect(record.tool.executor).toBe("direct");
     expect(last.exitCode).toBe(0);
     const done = await attempts();
     expect(done.map(({ result }) => `${result.step} ${result.outcome}`).sort()).toEqual(
@@ -116,6 +123,26 @@ describe("a lost site", { timeout: 900_000 }, () => {
     } finally {
       await rm(original, { recursive: true });
     }
+  });
+
+  test("is left alone by an engine whose state is behind what was done directly: it takes that down and runs nothing", async () => {
+    const before = await attempts();
+    const behind = await host.recovery(...rebuildArguments(), "--json");
+    expect(behind.exitCode).toBe(0);
+    const begun = behind.stderr.split("\n").filter((line) => line.includes("begin"));
+    expect(begun.length).toBeGreaterThan(0);
+    expect(await attempts()).toEqual(before);
+    expect(recordOf(behind.stdout)).toMatchObject({ outcome: "recovered", tool: { executor: "pulumi" } });
+  });
+
+  test("is left alone by a second direct run, to which the host says of each step that it was done before", async () => {
+    const before = await attempts();
+    const again = await host.recovery(...rebuildArguments(), "--without-pulumi", "--json");
+    expect(again.exitCode).toBe(0);
+    const done = again.stderr.split("\n").filter((line) => line.includes("done "));
+    expect(done).toHaveLength(steps.length);
+    for (const line of done) expect(line).toContain("(before this run)");
+    expect(await attempts()).toEqual(before);
   });
 
   test("is left alone by a second run, which runs no step and still asks the site itself", async () => {

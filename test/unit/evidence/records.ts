@@ -15,7 +15,7 @@ export const recovered: RunRecord = {
   checksAt: "2026-03-01T08:01:08.000Z",
   recoveredAt: "2026-03-01T08:01:10.000Z",
   endedAt: "2026-03-01T08:01:11.000Z",
-  tool: { version: "0.1.0", engine: "3.259.0 (PATH)", commandPlugin: "ours" },
+  tool: { version: "0.1.0", executor: "pulumi", engine: "3.259.0 (PATH)", commandPlugin: "ours" },
   point: {
     id: "full_backup_20260301_020000",
     store: "disk",

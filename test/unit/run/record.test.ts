@@ -97,8 +97,7 @@ async function recorded(changes: Partial<RecordOptions> = {}): Promise<RunRecord
     startedAt: new Date("2025-03-01T08:00:00Z"),
     hostAt: new Date("2025-03-01T08:00:00.250Z"),
     preparationSeconds: 2.5,
-    engine: "3.259.0 (PATH)",
-    commandPlugin: "ours",
+    tool: { executor: "pulumi", engine: "3.259.0 (PATH)", commandPlugin: "ours" },
     runDirectory,
     failure: undefined,
     signal: new AbortController().signal,
@@ -155,6 +154,7 @@ test("a run whose steps are done and whose checks pass now is recovered, and rec
     endedAt: anyMoment,
     tool: {
       version: expect.stringMatching(/^\d+\.\d+\.\d+$/) as string,
+      executor: "pulumi",
       engine: "3.259.0 (PATH)",
       commandPlugin: "ours",
     },

@@ -34,9 +34,11 @@ test("where nobody looks on, a line is printed when something happens, with the 
   reporter.started("provision");
   reporter.started("fetch");
   vi.advanceTimersByTime(800);
-  reporter.ended("provision", true);
+  reporter.ended("provision", "done");
   vi.advanceTimersByTime(120_000);
-  reporter.ended("fetch", false);
+  reporter.ended("fetch", "failed");
+  reporter.started("unpack");
+  reporter.ended("unpack", "already-done");
   reporter.started("something-else");
   reporter.close();
   expect(text()).toBe(`\
@@ -45,6 +47,8 @@ test("where nobody looks on, a line is printed when something happens, with the 
   1.5 s  begin 1.5 Backup fetched and hashed
   2.3 s  done  1.2 Server fit and free for the site (0.8 s)
 2 min 2 s  FAILED 1.5 Backup fetched and hashed (2 min)
+2 min 2 s  begin 1.6 Archive unpacked, all members there
+2 min 2 s  done  1.6 Archive unpacked, all members there (before this run)
 2 min 2 s  begin something-else
 `);
 });
@@ -55,9 +59,9 @@ test("on a terminal all steps are shown with their time against the budget, and 
   reporter.plan(steps);
   reporter.started("provision");
   vi.advanceTimersByTime(800);
-  reporter.ended("provision", true);
+  reporter.ended("provision", "done");
   reporter.started("fetch");
-  reporter.ended("fetch", false);
+  reporter.ended("fetch", "failed");
   reporter.started("unpack");
   vi.advanceTimersByTime(2000);
   reporter.close();
@@ -98,7 +102,7 @@ test.each([
   const reporter = display(output);
   reporter.plan(steps);
   reporter.started("provision");
-  reporter.ended("provision", false);
+  reporter.ended("provision", "failed");
   reporter.close();
   expect(colour.test(text())).toBe(colours);
 });
