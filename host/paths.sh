@@ -9,6 +9,6 @@ staging=$state/staging        # unpacked and not yet in place
 restored=$state/restored      # what was put in place: row counts, hashes
 replaced=$state/replaced      # what stood there before
 lock=$state/lock.json         # whose recovery this is
-volatile=/run/recovery        # gone at a reboot
+volatile=${RECOVERY_VOLATILE-/run/recovery} # gone at a reboot
 secrets=$volatile/secrets     # a file a secret
 steps=$volatile/steps         # requests and results under way

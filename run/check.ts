@@ -1,20 +1,23 @@
 import { randomBytes } from "node:crypto";
 import { z } from "zod";
-import { checkRequest, type CheckResult } from "../runbook/checks.ts";
+import { checkNeeds, checkRequest, type CheckResult } from "../runbook/checks.ts";
 import { checkSecrets } from "../runbook/complete-failure.ts";
 import { readSecrets } from "../site/secrets.ts";
 import type { LoadedSite } from "../site/load.ts";
 import { exitCodes, OperatorError } from "../site/operator-error.ts";
-import type { SshTarget } from "../ssh/connection.ts";
-import { HostSession, type RunIdentity } from "../ssh/host-session.ts";
+import { connect, type SshTarget } from "../ssh/connection.ts";
+import { packHostFolder } from "../ssh/host-folder.ts";
 
 export interface CheckRun {
   loaded: LoadedSite;
   target: SshTarget;
-  run: RunIdentity;
   /** Compare with the restore point that the host was restored from. */
   restored: boolean;
   isolated: boolean;
+  /** Leave out what writes: nothing of the site changes then. */
+  readOnly: boolean;
+  /** Install what the checks need and the host lacks; without, they are refused. */
+  install: boolean;
   say: (line: string) => void;
   /** Ends the checks; they then fail as interrupted. */
   signal?: AbortSignal;
@@ -25,32 +28,47 @@ const resultsSchema = z.array(
 );
 /** Integrity of every database is checked: that reads all of it. */
 const limitSeconds = 3600;
+/** An installation asks the package mirror, and may have to wait for another one. */
+const installSeconds = 420;
 
-/** Asks of the site what its users would see, now, whatever any engine or ledger believes. */
+/**
+ * Asks of the site what its users would see, now, whatever any engine or ledger believes. Needs nothing of a recovery on the
+ * host and takes no lock: what it is made of lies in memory while it runs, in a folder of its own that it removes.
+ */
 export async function runChecks(options: CheckRun): Promise<CheckResult[]> {
-  const { loaded, target, run, restored, isolated, say, signal } = options;
-  const session = new HostSession({
-    target,
-    run,
-    secrets: () => readSecrets(loaded, checkSecrets(loaded.site)),
-    relayedFiles: [],
-    say,
-  });
-  const onAbort = () => void session.close();
-  signal?.addEventListener("abort", onAbort);
+  const { loaded, target, restored, isolated, readOnly, install, say, signal } = options;
+  const cancel = signal ? { signal } : {};
+  const connection = await connect(target, cancel);
   try {
-    signal?.throwIfAborted();
-    const connection = await session.open();
+    const secrets = await readSecrets(loaded, checkSecrets(loaded.site), cancel);
     const request = checkRequest(loaded.site, {
       transport: "verified",
       restored,
       isolated,
+      readOnly,
       mark: `recovery-check-${randomBytes(4).toString("hex")}`,
     });
-    const { exitCode, stdout, stderr } = await connection.run(
-      `bash -c 'set -o pipefail; cd /usr/local/lib/recovery/current; ./check | ./mask "map(map_values(if type == \\"string\\" then masked else . end))"; code=$?; rm -rf /run/recovery/secrets; exit $code'`,
-      { stdin: JSON.stringify(request), timeoutSeconds: limitSeconds, ...(signal && { signal }) },
-    );
+    const files = Object.entries(secrets).map(([name, value]) => [`secrets/${name}`, value] as const);
+    const { tar } = await packHostFolder({
+      "request.json": JSON.stringify(request),
+      ...Object.fromEntries(files),
+    });
+    const needs = checkNeeds(loaded.site).join(" ");
+    if (install) {
+      const seeded = await connection.run(inMemory(`bash "$folder/seed" ${needs}`), {
+        stdin: tar,
+        timeoutSeconds: installSeconds,
+        ...cancel,
+      });
+      if (seeded.exitCode !== 0) throw notInstalled(seeded.stderr);
+      if (seeded.stdout.trim() !== "") say(`${target.address}: ${seeded.stdout.trim()}`);
+    }
+    const { exitCode, stdout, stderr } = await connection.run(inMemory(`bash "$folder/ask" ${needs}`), {
+      stdin: tar,
+      timeoutSeconds: limitSeconds,
+      ...cancel,
+    });
+    if (exitCode === exitCodes.missingHere) throw missing(stdout.trim());
     if (exitCode !== 0) {
       throw new OperatorError(
         exitCodes.failed,
@@ -59,9 +77,33 @@ export async function runChecks(options: CheckRun): Promise<CheckResult[]> {
         "whether the site works is not known; look at it yourself, then run: npx recovery check --host HOST --host-key KEY",
       );
     }
+    const busy = stderr.split("\n").find((line) => line.startsWith("a recovery is under way"));
+    if (busy !== undefined) say(`${target.address}: ${busy}`);
     return resultsSchema.parse(JSON.parse(stdout));
   } finally {
-    signal?.removeEventListener("abort", onAbort);
-    await session.close();
+    await connection.close();
   }
+}
+
+/** A bash that unpacks its standard input where no disk keeps it, and removes it again however the command ends. */
+function inMemory(command: string): string {
+  return `bash -c 'umask 077; folder=$(mktemp -d /run/recovery-check.XXXXXX) && trap "rm -rf $folder" EXIT && tar -x --no-same-owner -C "$folder" && ${command} </dev/null'`;
+}
+
+function missing(commands: string): OperatorError {
+  return new OperatorError(
+    exitCodes.missingHere,
+    `the checks need on the host what it lacks: ${commands}`,
+    "a check installs nothing on a living host unless it is told to",
+    `run the same with --install, or on the host: apt-get install ${commands}`,
+  );
+}
+
+function notInstalled(stderr: string): OperatorError {
+  return new OperatorError(
+    exitCodes.failed,
+    "what the checks need could not be installed on the host",
+    stderr.trim().split("\n").at(-1) ?? "apt-get said nothing",
+    "mend that on the host, or run the same without --install",
+  );
 }

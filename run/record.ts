@@ -47,10 +47,17 @@ export async function recordRun(options: RecordOptions): Promise<{ record: RunRe
   try {
     steps = await readSteps(prepared, target, signal);
     if (failure === undefined && !signal.aborted) {
-      const { loaded, settings } = prepared;
-      const { run } = settings;
       checksAt = new Date();
-      checks = await runChecks({ loaded, target, run, restored: true, isolated, say: options.say, signal });
+      checks = await runChecks({
+        loaded: prepared.loaded,
+        target,
+        restored: true,
+        isolated,
+        readOnly: false,
+        install: false,
+        say: options.say,
+        signal,
+      });
     }
   } catch (error) {
     failure ??= error;

@@ -11,6 +11,8 @@ export interface CheckOptions {
   restored: boolean;
   /** The host is a drill's: nothing may be reached from inside, and the authority is the drill's own. */
   isolated: boolean;
+  /** Leave out those that write. */
+  readOnly?: boolean;
   /** What a check that writes puts into what it writes. */
   mark: string;
 }
@@ -91,10 +93,17 @@ export function checkRequest(site: Site, options: CheckOptions): Facts {
     checks: [
       ...always,
       ...reading.map((check) => siteCheck(site, check)),
-      ...writing.map((check) => ({ ...siteCheck(site, check), alone: true })),
+      ...(options.readOnly === true
+        ? []
+        : writing.map((check) => ({ ...siteCheck(site, check), alone: true }))),
       ...last,
     ],
   };
+}
+
+/** The commands that host/check calls and that not every Debian has; their packages have the same names. */
+export function checkNeeds(site: Site): string[] {
+  return ["jq", "curl", "openssl", ...(site.databases.length > 0 ? ["sqlite3"] : [])];
 }
 
 /** The units that make the site serve, in the order in which they start: workers last. */

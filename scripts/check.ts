@@ -1,10 +1,10 @@
-import { randomBytes } from "node:crypto";
 import { Command } from "commander";
-import { operator } from "../run/operator.ts";
 import { runChecks } from "../run/check.ts";
 import { loadSite } from "../site/load.ts";
 import { exitCodes } from "../site/operator-error.ts";
 import { display, progressOutput } from "./display.ts";
+import { examples } from "./examples.ts";
+import { interruption } from "./interruption.ts";
 import { target } from "./target.ts";
 
 interface Options {
@@ -12,29 +12,46 @@ interface Options {
   host: string;
   hostKey: string;
   restored: boolean;
+  readOnly: boolean;
+  install: boolean;
   json: boolean;
 }
 
 export function checkCommand(): Command {
   return new Command("check")
-    .description("run the site's checks on its host, now")
+    .description("ask the site's checks on its host, now, whoever set it up")
     .requiredOption("--host <host>", "the host: [USER@]ADDRESS[:PORT]")
     .requiredOption("--host-key <key>", "its public host key: 'ssh-ed25519 AAAA…'")
     .option("--site <file>", "the site's configuration", "site.yaml")
     .option("--restored", "compare with the restore point that the host was restored from as well", false)
+    .option(
+      "--read-only",
+      "leave out the checks that write: a message that is posted, a file that is uploaded",
+      false,
+    )
+    .option(
+      "--install",
+      "install on the host what the checks need and it lacks (jq, curl, openssl, sqlite3)",
+      false,
+    )
     .option("--json", "print the results as one JSON document", false)
     .option("--debug", "show where an error came from", false)
+    .addHelpText("after", examples('check --host root@192.0.2.10 --host-key "ssh-ed25519 AAAA…" --read-only'))
     .action(async (options: Options) => {
       const reporter = display(progressOutput());
+      const say = (line: string) => {
+        reporter.say(line);
+      };
+      const { signal } = interruption("kill", say);
       const results = await runChecks({
         loaded: await loadSite(options.site),
         target: target(options.host, options.hostKey),
-        run: { id: `check-${randomBytes(4).toString("hex")}`, who: operator(), why: "check the site" },
         restored: options.restored,
         isolated: false,
-        say: (line) => {
-          reporter.say(line);
-        },
+        readOnly: options.readOnly,
+        install: options.install,
+        say,
+        signal,
       });
       if (options.json) console.log(JSON.stringify(results, null, 2));
       else {

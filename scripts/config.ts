@@ -1,6 +1,7 @@
 import { Command } from "commander";
 import { siteJsonSchema } from "../site/json-schema.ts";
 import { loadSite } from "../site/load.ts";
+import { examples } from "./examples.ts";
 
 export function configCommand(): Command {
   const config = new Command("config").description("the site's configuration");
@@ -10,6 +11,7 @@ export function configCommand(): Command {
     .option("--site <file>", "the site's configuration", "site.yaml")
     .option("--json", "print the site as it is understood, every default filled in", false)
     .option("--debug", "show where an error came from", false)
+    .addHelpText("after", examples("config check --site club/site.yaml"))
     .action(async (options: { site: string; json: boolean }) => {
       const { site, file } = await loadSite(options.site);
       console.log(
@@ -19,6 +21,7 @@ export function configCommand(): Command {
   config
     .command("schema")
     .description("print the JSON Schema of site.yaml, for editors")
+    .addHelpText("after", examples("config schema > site.schema.json"))
     .action(() => {
       console.log(JSON.stringify(siteJsonSchema(), null, 2));
     });

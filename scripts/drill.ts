@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import { report } from "../evidence/report.ts";
+import { examples } from "./examples.ts";
 import { exitCodeOf } from "./exit-code.ts";
 import { moment } from "./moment.ts";
 import { display, progressOutput } from "./display.ts";
@@ -30,6 +31,7 @@ export function drillCommand(): Command {
     .option("--without-pulumi", "carry the steps out directly over ssh, without a Pulumi engine", false)
     .option("--json", "print the run's record as one JSON document", false)
     .option("--debug", "show where an error came from", false)
+    .addHelpText("after", examples("drill", "drill --before 2026-03-01T02:00Z --keep"))
     .action(async (options: Options) => {
       // The engine's library takes a second to load: not for every --help.
       const { drill } = await import("../run/drill.ts");

@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import { exitCodes, OperatorError } from "../site/operator-error.ts";
+import { examples } from "./examples.ts";
 import { listMachines, removeMachine } from "../machines/nspawn.ts";
 
 export function machineCommand(): Command {
@@ -8,6 +9,7 @@ export function machineCommand(): Command {
     .command("list")
     .description("list them, and say which a drill was told to keep")
     .option("--json", "print them as one JSON document", false)
+    .addHelpText("after", examples("machine list"))
     .action(async (options: { json: boolean }) => {
       const machines = await listMachines();
       if (options.json) console.log(JSON.stringify(machines, null, 2));
@@ -21,6 +23,7 @@ export function machineCommand(): Command {
   machine
     .command("remove <id>")
     .description("end one, and delete everything that was restored on it")
+    .addHelpText("after", examples("machine remove m0a1b2c3d"))
     .action(async (id: string) => {
       const machine = (await listMachines()).find((one) => one.id === id);
       if (machine?.state === "in use") {

@@ -1,7 +1,9 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { Command } from "commander";
 import { exitCodes, OperatorError } from "../site/operator-error.ts";
+import { assessCommand } from "./assess.ts";
 import { checkCommand } from "./check.ts";
+import { completionCommand } from "./completion.ts";
 import { configCommand } from "./config.ts";
 import { drillCommand } from "./drill.ts";
 import { machineCommand } from "./machine.ts";
@@ -22,6 +24,8 @@ const program = new Command("recovery")
   .addHelpText(
     "after",
     `
+Without a command it looks at the site.yaml of this folder: recovery assess.
+
 Exit codes:
   ${exitCodes.done}    done
   ${exitCodes.failed}    the run failed, or a check or an objective was missed
@@ -31,7 +35,9 @@ Exit codes:
   ${exitCodes.interrupted}  interrupted, cleaned up`,
   );
 for (const command of [
+  assessCommand,
   checkCommand,
+  () => completionCommand(program),
   configCommand,
   drillCommand,
   machineCommand,
@@ -44,7 +50,9 @@ for (const command of [
 handOn(program);
 
 try {
-  await program.parseAsync();
+  // Alone, at 3 in the morning: what is wrong?
+  const alone = process.argv.length === 2 && existsSync("site.yaml");
+  await program.parseAsync(alone ? [...process.argv, "assess"] : process.argv);
 } catch (error) {
   process.exitCode = tell(error);
 }

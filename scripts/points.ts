@@ -197,7 +197,9 @@ function copying({ file, storedBytes }: RestorePoint): { told: (bytes: number) =
       else say(line);
     },
     end: () => {
-      if (live) update.clear();
+      if (!live) return;
+      update.clear();
+      update.done();
     },
   };
 }

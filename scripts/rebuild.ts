@@ -6,6 +6,7 @@ import { exitCodes, OperatorError } from "../site/operator-error.ts";
 import { fingerprint } from "../ssh/connection.ts";
 import { age } from "../backups/age.ts";
 import { display, progressOutput } from "./display.ts";
+import { examples } from "./examples.ts";
 import { exitCodeOf } from "./exit-code.ts";
 import { interruption } from "./interruption.ts";
 import { moment } from "./moment.ts";
@@ -39,6 +40,7 @@ export function rebuildCommand(): Command {
     .option("--without-pulumi", "carry the steps out directly over ssh, without a Pulumi engine", false)
     .option("--json", "print the run's record as one JSON document", false)
     .option("--debug", "show where an error came from", false)
+    .addHelpText("after", examples('rebuild --host root@192.0.2.10 --host-key "ssh-ed25519 AAAA…"'))
     .action(async (options: Options) => {
       // The engine's library takes a second to load: not for every --help.
       const { rebuild } = await import("../run/rebuild.ts");

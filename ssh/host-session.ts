@@ -1,11 +1,6 @@
-import { createHash } from "node:crypto";
-import { readdir, readFile, stat } from "node:fs/promises";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { buffer } from "node:stream/consumers";
-import { pack } from "tar-stream";
 import { exitCodes, OperatorError } from "../site/operator-error.ts";
 import { connect, type SshConnection, type SshTarget } from "./connection.ts";
+import { packHostFolder } from "./host-folder.ts";
 import { startRelay, type Relay, type RelayedFile } from "./relay.ts";
 
 /** Who has the host; what a second operator is told. */
@@ -26,7 +21,6 @@ export interface HostSessionOptions {
 }
 
 const installed = "/usr/local/lib/recovery";
-const hostFolder = fileURLToPath(new URL("../host", import.meta.url));
 /** A blank host asks its mirror for jq and rclone, and may first have to wait until it is set up. */
 const openLimitSeconds = 420;
 
@@ -93,7 +87,7 @@ export class HostSession {
     const onClosing = () => void connection.close();
     signal.addEventListener("abort", onClosing);
     try {
-      const { digest, tar } = await releaseOfHostFolder();
+      const { digest, tar } = await packHostFolder();
       const delivered = await connection.run(deliverAndSeed(digest), {
         stdin: tar,
         timeoutSeconds: openLimitSeconds,
@@ -158,26 +152,6 @@ export class HostSession {
   }
 }
 
-/** host/ as a tar, and the digest that names this release of it: same files and modes, same digest. */
-async function releaseOfHostFolder(): Promise<{ digest: string; tar: Buffer }> {
-  const hash = createHash("sha256");
-  const tar = pack();
-  const entries = await readdir(hostFolder, { recursive: true, withFileTypes: true });
-  const names = entries
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name).slice(hostFolder.length + 1))
-    .sort();
-  for (const name of names) {
-    const path = join(hostFolder, name);
-    const content = await readFile(path);
-    const mode = ((await stat(path)).mode & 0o100) === 0 ? 0o644 : 0o755;
-    hash.update(`${name}\0${mode}\0${content.length}\0`).update(content);
-    tar.entry({ name, mode, mtime: new Date(0) }, content);
-  }
-  tar.finalize();
-  return { digest: hash.digest("hex").slice(0, 16), tar: await buffer(tar) };
-}
-
 /** A running script is never overwritten: each release has a folder of its own. */
 function deliverAndSeed(digest: string): string {
   return [
@@ -186,7 +160,7 @@ function deliverAndSeed(digest: string): string {
     `mkdir -p ${installed}`,
     `cd ${installed}`,
     `if [ -x ${digest}/open ]; then cat >/dev/null; else t=$(mktemp -d .new.XXXXXX); tar -x -C "$t" --no-same-owner; chmod 755 "$t"; mv -T "$t" ${digest} 2>/dev/null || rm -rf "$t"; fi`,
-    `exec ${digest}/seed`,
+    `exec ${digest}/seed jq rclone`,
   ].join("; ");
 }
 

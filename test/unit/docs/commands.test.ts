@@ -53,7 +53,9 @@ const lines = pages.flatMap(({ path, text }) =>
 
 test("every command of the command line is defined as main.ts adds it", () => {
   expect(program.commands.map((command) => command.name()).sort()).toEqual([
+    "assess",
     "check",
+    "completion",
     "config",
     "drill",
     "machine",
@@ -116,7 +118,7 @@ describe("in a sentence", () => {
   });
 
   test("an option that is named alone is one of some command", () => {
-    const options = new Set(program.commands.flatMap(longOptions));
+    const options = new Set([...program.commands.flatMap(longOptions), "--help"]);
     const named = pages
       .filter(({ path }) => path !== "CONTRIBUTING.md")
       .flatMap(({ text }) => inlineCode(text))

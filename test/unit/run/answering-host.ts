@@ -9,7 +9,7 @@ import { newKeyPair } from "../ssh/key-pair.ts";
 
 /** Whether `command` asks the checks of the host. */
 export function asksChecks(command: string): boolean {
-  return command.includes("; ./check | ./mask ");
+  return command.includes('"$folder/ask" ');
 }
 
 /** What was asked of the host, with what it was given. */
@@ -30,7 +30,7 @@ export interface AnsweringHost {
   close(): Promise<void>;
 }
 
-/** A host at the end of a recovery: over real ssh it tells its ledger, lets itself be opened, and answers to the checks. */
+/** A host at the end of a recovery: over real ssh it tells its ledger and answers to the checks. */
 export async function answeringHost(): Promise<AnsweringHost> {
   const agent = await startAgent();
   const keys = newKeyPair();
@@ -49,20 +49,14 @@ export async function answeringHost(): Promise<AnsweringHost> {
       channel.end();
     };
     channel.on("data", (chunk: Buffer) => {
-      const whole = stdin.includes("\n");
       stdin += chunk.toString("latin1");
-      // What holds the host open stays; its first line is all that it waits for.
-      if (command.endsWith("/open") && !whole && stdin.includes("\n")) {
-        host.asked.push({ command, stdin });
-        channel.write('{"opened":true}\n');
-      }
     });
     channel.on("end", () => {
       if (command.includes("history.jsonl")) {
         finish(host.attempts.map((attempt) => `${JSON.stringify(attempt)}\n`).join(""));
       } else if (asksChecks(command) && host.onCheck) host.onCheck();
       else if (asksChecks(command)) finish(JSON.stringify(host.results));
-      else if (!command.endsWith("/open")) finish("");
+      else finish("");
     });
   };
   const server = new ssh2.Server({ hostKeys: [keys.private] }, (connection) => {

@@ -142,3 +142,12 @@ test("a row check of a database that the site does not have is a fault of the pr
   const wrong = { ...smallSite, databases: [] };
   expect(() => checkRequest(wrong, options)).toThrow("the check of members names no database of the site");
 });
+
+test("a request that may not write asks everything else", () => {
+  const all = titles(checks({}));
+  const reading = titles(checks({ readOnly: true }));
+  expect(all.filter((title) => !reading.includes(title))).toEqual([
+    "/upload.php: upload and read back",
+    "Somebody can write",
+  ]);
+});

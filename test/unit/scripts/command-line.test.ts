@@ -34,13 +34,24 @@ Exit codes:
   3    something it needs is missing here
   4    refused for safety
   130  interrupted, cleaned up`);
-    for (const command of ["check", "config", "drill", "machine", "points", "rebuild"]) {
+    for (const command of [
+      "assess",
+      "check",
+      "completion",
+      "config",
+      "drill",
+      "machine",
+      "points",
+      "rebuild",
+    ]) {
       expect(stdout).toMatch(new RegExp(`^  ${command} `, "m"));
     }
   });
 
   test.each([
-    ["check", ["--host <host>", "--host-key <key>", "--site <file>", "--restored", "--json", "--debug"]],
+    ["assess", ["--host <host>", "--host-key <key>", "--site <file>", "--json", "--debug"]],
+    ["check", ["--host <host>", "--site <file>", "--restored", "--read-only", "--install", "--json"]],
+    ["completion", []],
     ["config check", ["--site <file>", "--json", "--debug"]],
     ["config schema", []],
     ["drill", ["--site <file>", "--point <id>", "--before <time>", "--keep", "--json", "--debug"]],
@@ -67,6 +78,8 @@ Exit codes:
     expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: "" });
     expect(stdout).toContain(`Usage: recovery ${command}`);
     for (const option of options) expect(stdout).toContain(`  ${option} `);
+    expect(stdout).toContain(`For example:\n  npx recovery ${command}`);
+    expect(stdout).toContain("What the exit codes mean: npx recovery --help");
   });
 
   test("--version is the package's", async () => {
@@ -81,6 +94,9 @@ describe("wrong usage exits 2, says why, and puts nothing on stdout", sideBySide
   test.each([
     ["", "Usage: recovery"],
     ["nonsense", "unknown command 'nonsense'"],
+    ["asses", "Did you mean assess?"],
+    ["drill --befor 2026-03-01", "Did you mean --before?"],
+    ["assess --host 192.0.2.10", "--host is given, and no --host-key"],
     ["drill --nonsense", "unknown option '--nonsense'"],
     ["config", "Usage: recovery config"],
     ["config check --nonsense", "unknown option '--nonsense'"],

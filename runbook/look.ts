@@ -1,0 +1,25 @@
+import type { Site } from "../site/schema.ts";
+import { servingUnits } from "./checks.ts";
+import { hostPath } from "./host-path.ts";
+
+/** What host/look is asked to look at: lines "NAME<TAB>VALUE…". No path of site.yaml has a control character in it. */
+export function lookInputs(site: Site): string {
+  const { application, configuration, php } = site;
+  const folders = [...site.data, ...site.uploads].map(({ path }) => hostPath(site, path));
+  const lines: string[][] = [
+    ["path", application.path],
+    ["environment", hostPath(site, configuration.environmentFile)],
+    ["load", configuration.load ?? ""],
+    ["php", php.version],
+    ...configuration.requiredVariables.map((name) => ["required", name]),
+    ...servingUnits(site).map((unit) => ["unit", unit]),
+    ...site.databases.map(({ name, path }) => ["database", name, hostPath(site, path)]),
+    ...site.checks.flatMap((check) =>
+      check.kind === "rows" ? [["table", check.database, check.table]] : [],
+    ),
+    ...[application.path, ...folders].map((path) => ["folder", path]),
+    ...site.uploads.map(({ path }) => ["uploads", hostPath(site, path)]),
+    ...site.logs.map(({ path }) => ["log", path]),
+  ];
+  return lines.map((fields) => `${fields.join("\t")}\n`).join("");
+}
