@@ -1,11 +1,11 @@
 // The layout of the project, top to bottom: a folder imports only from folders above its own.
 const order = [
   "site",
+  "ssh",
   "backups",
   "offsite",
   "damage",
   "runbook",
-  "ssh",
   "machines",
   "engine",
   "providers",

@@ -7,7 +7,9 @@ import { InspectionCache } from "./inspection-cache.ts";
 import { type FileFacts, judgePoint, unreadPoint } from "./judge-point.ts";
 import type { RestorePoint } from "./restore-point.ts";
 import { type ArchiveName, parseArchiveName } from "./runbook-archive.ts";
-import { listDirectory, readStored, type StoredFile } from "./stores/directory.ts";
+import { openStore } from "./stores/open-store.ts";
+import type { StoredFile, StoredOddity, StoreReader } from "./stores/store.ts";
+import { OperatorError } from "../site/operator-error.ts";
 import type { Store } from "../site/schema.ts";
 
 export interface ListingOptions {
@@ -31,10 +33,14 @@ export async function listPoints(
   siteDirectory: string,
   { say = () => undefined, signal, again = () => false, now = new Date() }: ListingOptions = {},
 ): Promise<RestorePoint[]> {
-  const files = await listDirectory(store, siteDirectory);
+  const opened = openStore(store, siteDirectory);
+  const files = await opened.list();
   const cache = new InspectionCache();
-  const listed = await inTurns(files, Math.min(4, availableParallelism()), async (file) => {
-    signal?.throwIfAborted();
+  // Once one cannot be read for want of the store, nobody waits for the others.
+  const stop = new AbortController();
+  const either = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
+  const look = async (file: StoredFile | StoredOddity) => {
+    either.throwIfAborted();
     const name = parseArchiveName(file.name);
     const facts: FileFacts = {
       store: store.name,
@@ -43,22 +49,36 @@ export async function listPoints(
       storedAt: file.modifiedAt,
       storedBytes: "bytes" in file ? file.bytes : 0,
     };
-    const point = await readPoint(file, name, facts, { cache, say, signal, again, now });
-    return { point, isAlias: name.form.endsWith("-alias") };
-  });
-  return sorted(withAliases(listed));
+    return readPoint(file, name, facts, { opened, cache, say, signal: either, again, now }).catch(
+      (error: unknown) => {
+        stop.abort(error);
+        throw error;
+      },
+    );
+  };
+  const width = Math.min(4, availableParallelism());
+  const isAlias = ({ name }: { name: string }) => parseArchiveName(name).form.endsWith("-alias");
+  const points = await inTurns(
+    files.filter((file) => !isAlias(file)),
+    width,
+    look,
+  );
+  // Most are links: what they name is known by now, and is not read twice.
+  const aliases = await inTurns(files.filter(isAlias), width, look);
+  return sorted(withAliases(points, aliases));
 }
 
 interface Reading {
+  opened: StoreReader;
   cache: InspectionCache;
   say: (line: string) => void;
-  signal: AbortSignal | undefined;
+  signal: AbortSignal;
   again: (file: string) => boolean;
   now: Date;
 }
 
 async function readPoint(
-  file: Awaited<ReturnType<typeof listDirectory>>[number],
+  file: StoredFile | StoredOddity,
   name: ArchiveName,
   facts: FileFacts,
   reading: Reading,
@@ -76,7 +96,9 @@ async function readPoint(
     }
     return judgePoint(facts, name, inspection, reading.now);
   } catch (error) {
-    reading.signal?.throwIfAborted();
+    reading.signal.throwIfAborted();
+    // The store is out of reach: that says nothing of the file.
+    if (error instanceof OperatorError) throw error;
     return unreadPoint(
       facts,
       name,
@@ -89,11 +111,11 @@ async function readPoint(
 async function inspect(
   file: StoredFile,
   name: ArchiveName,
-  { cache, say, signal, again }: Reading,
+  { opened, cache, say, signal, again }: Reading,
 ): Promise<Inspection | undefined> {
   const known = await cache.get(file.identity);
   if (known !== undefined && !again(file.name)) return known;
-  const read = await readStored(file, (bytes) => {
+  const read = await opened.read(file, (bytes) => {
     const told = withProgress(bytes, file, say);
     return "engine" in name ? inspectDump(told, name.engine, signal) : inspectArchive(told, signal);
   });
@@ -116,26 +138,29 @@ async function* withProgress(
   say: (line: string) => void,
 ): AsyncGenerator<Buffer> {
   const longBytes = 256 * 1024 ** 2;
+  const longMilliseconds = 15_000; // over a slow line
   if (file.bytes >= longBytes)
     say(`reading ${file.name} (${formatBytes(file.bytes)}); the next time this is known`);
   let read = 0;
   let toldAt = 0;
+  let toldAtMilliseconds = performance.now();
   for await (const chunk of bytes) {
     yield chunk;
     read += chunk.length;
-    if (read - toldAt >= 1024 ** 3) {
+    if (read - toldAt >= 1024 ** 3 || performance.now() - toldAtMilliseconds >= longMilliseconds) {
       toldAt = read;
+      toldAtMilliseconds = performance.now();
       say(`reading ${file.name}: ${formatBytes(read)} of ${formatBytes(file.bytes)}`);
     }
   }
 }
 
-function withAliases(listed: { point: RestorePoint; isAlias: boolean }[]): RestorePoint[] {
-  const points = listed.filter(({ isAlias }) => !isAlias).map(({ point }) => point);
-  for (const { point: alias } of listed.filter(({ isAlias }) => isAlias)) {
-    const named = points.find(({ sha256 }) => sha256 !== null && sha256 === alias.sha256);
-    if (named === undefined) points.push(alias);
-    else named.aliases.push(alias.file);
+function withAliases(named: RestorePoint[], aliases: RestorePoint[]): RestorePoint[] {
+  const points = [...named];
+  for (const alias of aliases) {
+    const of = points.find(({ sha256 }) => sha256 !== null && sha256 === alias.sha256);
+    if (of === undefined) points.push(alias);
+    else of.aliases.push(alias.file);
   }
   return points;
 }

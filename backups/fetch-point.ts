@@ -3,7 +3,7 @@ import { link, lstat, open, rename, rm, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { formatBytes } from "./format-bytes.ts";
 import type { RestorePoint } from "./restore-point.ts";
-import { listDirectory, readStored } from "./stores/directory.ts";
+import { openStore } from "./stores/open-store.ts";
 import { exitCodes, OperatorError } from "../site/operator-error.ts";
 import type { Store } from "../site/schema.ts";
 
@@ -39,13 +39,14 @@ export async function fetchPoint(
   }
   const path = join(folder, point.file);
   await requireRoom(folder, path, point.storedBytes);
-  const file = (await listDirectory(store, siteDirectory)).find(({ name }) => name === point.file);
+  const opened = openStore(store, siteDirectory);
+  const file = (await opened.list()).find(({ name }) => name === point.file);
   const draft = join(folder, `.${point.file}.${randomBytes(4).toString("hex")}.partial`);
   try {
     const hash =
       file === undefined || "reason" in file
         ? undefined
-        : await readStored(file, (bytes) => copy(bytes, draft, onProgress, signal));
+        : await opened.read(file, (bytes) => copy(bytes, draft, onProgress, signal));
     if (hash !== sha256) {
       throw new OperatorError(
         exitCodes.failed,

@@ -54,7 +54,7 @@ export class InspectionCache {
 }
 
 /** https://specifications.freedesktop.org/basedir-spec: a relative path in the variable is to be ignored. */
-function cacheHome(): string {
+export function cacheHome(): string {
   const set = process.env["XDG_CACHE_HOME"];
   return set !== undefined && isAbsolute(set) ? set : join(homedir(), ".cache");
 }

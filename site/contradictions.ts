@@ -166,10 +166,18 @@ function duplicates(site: ReadableSite): Issue[] {
     ...within("configuration", nested("files", site.configuration?.files)),
     ...within("configuration", nested("requiredVariables", site.configuration?.requiredVariables)),
     ...within("secrets", field(site.secrets, "name")),
-    ...within("stores", field(site.stores, "name", "path")),
+    ...within("stores", field(site.stores, "name")),
+    ...within("stores", storePaths(site)),
     ...repeatedMembers(site),
     ...repeatedPaths(site),
   ];
+}
+
+function storePaths(site: ReadableSite): Listed[] {
+  return entries(site.stores).map(([index, store]) => ({
+    path: [index, "path"],
+    value: store.kind === "ssh" ? `path ${store.path} on ${store.host}` : `path ${store.path}`,
+  }));
 }
 
 interface Listed {

@@ -275,6 +275,12 @@ const uploadCheckSchema = z.strictObject({
 
 const checkSchema = z.discriminatedUnion("kind", [httpCheckSchema, rowsCheckSchema, uploadCheckSchema]);
 
+const timezone = z
+  .string()
+  .default("UTC")
+  .refine(isTimeZone, "not the name of a time zone, such as Europe/Madrid")
+  .describe("Time zone of the server that made the backups: file names carry its local time.");
+
 const storeSchema = z.discriminatedUnion("kind", [
   z.strictObject({
     kind: z.literal("directory").describe("A folder on the operator's computer, such as a mounted disk."),
@@ -283,11 +289,33 @@ const storeSchema = z.discriminatedUnion("kind", [
       .string()
       .min(1)
       .describe("Folder that holds the backups, on the operator's computer; relative to site.yaml."),
-    timezone: z
+    timezone,
+  }),
+  z.strictObject({
+    kind: z
+      .literal("ssh")
+      .describe("A folder on a server of your own, read over ssh (sftp) with a key of your ssh agent."),
+    name: name.describe("Name of the store: in listings and messages."),
+    host: z
       .string()
-      .default("UTC")
-      .refine(isTimeZone, "not the name of a time zone, such as Europe/Madrid")
-      .describe("Time zone of the server that made the backups: file names carry its local time."),
+      .regex(/^[A-Za-z0-9:][A-Za-z0-9.:-]*$/, "not the name or address of a host")
+      .describe("The server's name or address."),
+    port: z.int().min(1).max(65_535).default(22).describe("Port of its sshd."),
+    user: z
+      .string()
+      .regex(/^[A-Za-z0-9_][A-Za-z0-9_.@-]*$/, "not the name of an account")
+      .describe("The account that logs in. It need not be allowed more than sftp, and reading."),
+    path: anyPath.describe("Folder that holds the backups there; a relative one starts where sftp does."),
+    hostKey: z
+      .string()
+      .regex(
+        /^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)) [A-Za-z0-9+/]+={0,2}( .*)?$/,
+        "not a public host key, such as ssh-ed25519 AAAA…",
+      )
+      .describe(
+        "The server's public key, `ssh-ed25519 AAAA…`: read it on the server, `cat /etc/ssh/ssh_host_ed25519_key.pub`. Whoever shows another is not asked for anything.",
+      ),
+    timezone,
   }),
 ]);
 

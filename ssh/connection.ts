@@ -127,7 +127,9 @@ export async function connect(target: SshTarget, options: ConnectOptions = {}): 
       })
       .on("ready", () => {
         finish();
-        resolve(new SshConnection(host, client, socket, keepaliveSeconds));
+        resolve(
+          new SshConnection(host, publicKey(pinned.type, pinned.blob), client, socket, keepaliveSeconds),
+        );
       });
     if (signal?.aborted === true) {
       onAbort();
@@ -193,17 +195,28 @@ export class SshConnection {
   readonly #socket: net.Socket;
   readonly #forwards = new Map<number, (channel: ClientChannel) => void>();
   readonly #forwarded = new Set<net.Socket>();
+  readonly #hostKeys: Set<string>;
   #running = 0;
   #unreferenced = false;
   #ended: string | undefined;
 
   /** @internal Made by `connect`. */
-  constructor(host: string, client: ssh2.Client, socket: net.Socket, keepaliveSeconds: number) {
+  constructor(
+    host: string,
+    hostKey: string,
+    client: ssh2.Client,
+    socket: net.Socket,
+    keepaliveSeconds: number,
+  ) {
     this.#host = host;
+    this.#hostKeys = new Set([hostKey]);
     this.#client = client;
     this.#socket = socket;
     client.on("error", (error) => {
       this.#ended ??= `${error.message}.`;
+    });
+    client.on("hostkeys", (keys) => {
+      for (const key of keys) this.#hostKeys.add(publicKey(key.type, key.getPublicSSH()));
     });
     client.on("tcp connection", (details, accept, reject) => {
       const forward = this.#forwards.get(details.destPort);
@@ -484,6 +497,23 @@ export class SshConnection {
     };
   }
 
+  /** The pinned key, and all others that the host says are its own and proved to hold; `ssh-ed25519 AAAA…`. */
+  async hostKeys(): Promise<string[]> {
+    // OpenSSH names its keys as soon as somebody is logged in, before it answers anything, and is asked for the proof at once
+    // (PROTOCOL, section 2.5). So the proof is here before a second answer is; a server that names none gives both as well.
+    const answer = async () => {
+      const answered = new Promise<void>((resolve) => {
+        this.#client.unforwardIn("127.0.0.1", 0, () => {
+          resolve();
+        });
+      });
+      await Promise.race([answered, this.closed]);
+    };
+    if (this.#ended === undefined) await answer();
+    if (this.#ended === undefined) await answer();
+    return [...this.#hostKeys];
+  }
+
   /** Lets the process end while this connection is open; a `run` under way still holds it. */
   unref(): void {
     this.#unreferenced = true;
@@ -568,6 +598,10 @@ function endedBySignal(name: string): Pick<RunResult, "exitCode" | "signal"> {
   const signal = name.startsWith("SIG") ? name : `SIG${name}`;
   const number = (constants.signals as Record<string, number | undefined>)[signal] ?? 0;
   return { exitCode: 128 + number, signal };
+}
+
+function publicKey(type: string, blob: Buffer): string {
+  return `${type} ${blob.toString("base64")}`;
 }
 
 function firstLine(command: string): string {

@@ -6,13 +6,15 @@ import { join, resolve } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { exitCodes, OperatorError } from "../site/operator-error.ts";
+import { rcloneEnvironment, type RcloneRemote } from "./rclone-remote.ts";
 
-export interface RelayedFile {
+export type RelayedFile = {
   /** Last part of its URL: letters, digits, dots, dashes and underscores. */
   name: string;
-  /** On the operator's computer. */
-  path: string;
-}
+} & (
+  | { /** On the operator's computer. */ path: string }
+  | { /** The folder in which it has this name; one for all files of a relay. */ remote: RcloneRemote }
+);
 
 export interface Relay {
   /** On 127.0.0.1. */
@@ -41,7 +43,8 @@ export async function startRelay(files: RelayedFile[]): Promise<Relay> {
   try {
     await chmod(folder, 0o700);
     await mkdir(join(folder, "files"));
-    for (const { name, path } of files) await symlink(resolve(path), join(folder, "files", name));
+    for (const file of files)
+      if ("path" in file) await symlink(resolve(file.path), join(folder, "files", file.name));
     // The file holds a hash: the password itself is in no file, argument or environment. A plain SHA-1 is as good as any
     // for 192 random bits.
     const hash = createHash("sha1").update(password).digest("base64");
@@ -51,6 +54,7 @@ export async function startRelay(files: RelayedFile[]): Promise<Relay> {
     throw error;
   }
 
+  const served = servedOf(files, join(folder, "files"));
   // WebDAV rather than `serve http`, whose version 1.60.1 never says which port it took; to a reader they are the same.
   const child = spawn(
     "bash",
@@ -68,14 +72,13 @@ export async function startRelay(files: RelayedFile[]): Promise<Relay> {
       // The limits are for a whole transfer, not for silence: a large member over a slow line takes hours.
       "--server-read-timeout=48h",
       "--server-write-timeout=48h",
-      join(folder, "files"),
+      ...served.arguments,
     ],
     {
       // Its own session: Ctrl-C on the terminal is for the operator's process to handle, which may still need the relay.
       detached: true,
       stdio: ["pipe", "ignore", "pipe"],
-      // None of the operator's RCLONE_… settings.
-      env: { PATH: process.env["PATH"], HOME: process.env["HOME"], TMPDIR: process.env["TMPDIR"] },
+      env: served.environment,
     },
   );
   const port = await listening(child);
@@ -95,6 +98,30 @@ export async function startRelay(files: RelayedFile[]): Promise<Relay> {
         });
         child.stdin.destroy();
       }),
+  };
+}
+
+/** What rclone serves: the folder of links, and of a remote's folder these files alone. Their bytes pass through. */
+function servedOf(
+  files: RelayedFile[],
+  links: string,
+): { arguments: string[]; environment: NodeJS.ProcessEnv } {
+  const remote = files.flatMap((file) => ("remote" in file ? [file.remote] : []))[0];
+  if (!remote) return { arguments: [links], environment: rcloneEnvironment() };
+  const upstreams = [links, remote.path].map((path) => `"${path.replaceAll('"', '""')}:ro"`);
+  return {
+    arguments: [
+      ...files.map(({ name }) => `--filter=+ /${name}`),
+      "--filter=- *",
+      "--contimeout=15s",
+      "--timeout=30s",
+      "served:",
+    ],
+    environment: {
+      ...rcloneEnvironment(remote),
+      RCLONE_CONFIG_SERVED_TYPE: "union",
+      RCLONE_CONFIG_SERVED_UPSTREAMS: upstreams.join(" "),
+    },
   };
 }
 

@@ -1,9 +1,9 @@
-import { resolve } from "node:path";
 import { listPoints, type ListingOptions } from "../backups/catalogue.ts";
 import { pinnedPoint } from "../backups/choose-point.ts";
 import { missingMembers } from "../backups/missing-members.ts";
 import { pinText } from "../backups/pin.ts";
 import { isGood, pinOf, type Pin, type RestorePoint } from "../backups/restore-point.ts";
+import { openStore } from "../backups/stores/open-store.ts";
 import { planCompleteFailure } from "../runbook/complete-failure.ts";
 import type { Step } from "../runbook/step.ts";
 import { resolveApplication } from "../site/application-source.ts";
@@ -22,7 +22,7 @@ export interface PreparedRecovery {
   relayedFiles: RelayedFile[];
 }
 
-/** Names under which the relay serves; they say nothing of the store. */
+/** Names under which the relay serves what it may name. */
 const archiveName = "point.tar.gz";
 const bundleName = "application.bundle";
 
@@ -52,7 +52,8 @@ export async function prepareRecovery(
   }
   const store = site.stores.find(({ name }) => name === point.store);
   if (!store) throw new Error(`the point ${point.id} is of a store that the site does not have`);
-  const archive = { name: archiveName, bytes: point.storedBytes, sha256: point.sha256 ?? "" };
+  const relayed = openStore(store, directory).relayed(point.file, archiveName);
+  const archive = { name: relayed.name, bytes: point.storedBytes, sha256: point.sha256 ?? "" };
   const { bundle } = application;
   return {
     settings,
@@ -74,10 +75,7 @@ export async function prepareRecovery(
       attempt: settings.attempt,
       isolated: options.isolated,
     }),
-    relayedFiles: [
-      { name: archiveName, path: resolve(directory, store.path, point.file) },
-      ...(bundle ? [{ name: bundleName, path: bundle.path }] : []),
-    ],
+    relayedFiles: [relayed, ...(bundle ? [{ name: bundleName, path: bundle.path }] : [])],
   };
 }
 

@@ -3,44 +3,25 @@ import { open, readdir, realpath, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { exitCodes, OperatorError } from "../../site/operator-error.ts";
 import type { Store } from "../../site/schema.ts";
+import type { StoredFile, StoredOddity, StoreReader } from "./store.ts";
 
-/** A file of a store, as listed. */
-export interface StoredFile {
-  name: string;
-  /** Absolute, with links resolved: what is read and sent. */
-  path: string;
-  bytes: number;
-  modifiedAt: Date;
-  /** Differs when the file's bytes may differ: device, inode, size, time of change. */
-  identity: string;
+type DirectoryStore = Extract<Store, { kind: "directory" }>;
+
+/** A folder on the operator's computer. */
+export function directoryStore(store: DirectoryStore, siteDirectory: string): StoreReader {
+  const directory = resolve(siteDirectory, store.path);
+  return {
+    list: () => listDirectory(store.name, directory),
+    read: readStored,
+    relayed: (file, name) => ({ name, path: join(directory, file) }),
+  };
 }
 
-/** Something in a store that cannot be read as a file. */
-export interface StoredOddity {
-  name: string;
-  modifiedAt: Date;
-  reason: string;
-}
-
-/** The folder of a store of kind `directory`, absolute. `siteDirectory` is that of site.yaml. */
-function directoryOf(store: Store, siteDirectory: string): string {
-  return resolve(siteDirectory, store.path);
-}
-
-/**
- * What lies in the store's folder, by name. Folders below it are not looked into.
- *
- * @throws OperatorError (exit code 3) when there is no such folder or it cannot be read.
- */
-export async function listDirectory(
-  store: Store,
-  siteDirectory: string,
-): Promise<(StoredFile | StoredOddity)[]> {
-  const directory = directoryOf(store, siteDirectory);
+async function listDirectory(store: string, directory: string): Promise<(StoredFile | StoredOddity)[]> {
   const names = await readdir(directory).catch((error: unknown) => {
     throw new OperatorError(
       exitCodes.missingHere,
-      `the store ${store.name} cannot be read`,
+      `the store ${store} cannot be read`,
       messageOf(error),
       "mount or create the folder, or correct the store's path in site.yaml",
       { cause: error },
@@ -51,6 +32,7 @@ export async function listDirectory(
 
 async function look(directory: string, name: string): Promise<StoredFile | StoredOddity> {
   try {
+    // With links resolved: what is read is what was looked at.
     const path = await realpath(join(directory, name));
     const stats = await stat(path, { bigint: true });
     const modifiedAt = new Date(Number(stats.mtimeMs));
@@ -63,11 +45,7 @@ async function look(directory: string, name: string): Promise<StoredFile | Store
   }
 }
 
-/**
- * Reads a listed file: `visit` gets its bytes, as many as were listed. The result is undefined when the file was
- * changed or replaced meanwhile: what was read is then worth nothing.
- */
-export async function readStored<Result>(
+async function readStored<Result>(
   file: StoredFile,
   visit: (bytes: AsyncIterable<Buffer>) => Promise<Result>,
 ): Promise<Result | undefined> {

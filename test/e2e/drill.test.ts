@@ -1,11 +1,12 @@
 import { existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { gunzipSync } from "node:zlib";
 import { execa } from "execa";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { parse, stringify } from "yaml";
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { runRecordSchema, type RunRecord } from "../../evidence/record.ts";
 import { prepareSample, type PreparedSample } from "../../examples/chatbot/prepare.ts";
 import { removeMachine } from "../../machines/nspawn.ts";
@@ -18,6 +19,8 @@ import {
   untilNothingIsLeft,
   type Running,
 } from "./drill-process.ts";
+import type { SshTarget } from "../../ssh/connection.ts";
+import { startSshd, type LoopbackSshd } from "./loopback-sshd.ts";
 import { needed } from "./recovery-host.ts";
 import { tracesOf } from "./traces.ts";
 
@@ -87,6 +90,17 @@ function withoutEngine(): NodeJS.ProcessEnv {
     PULUMI_HOME: join(directory, "cache"),
     XDG_CACHE_HOME: join(directory, "cache"),
   };
+}
+
+/** The same site, whose backups lie on a server: the same folder, seen from there. */
+function siteWithBackupsOn({ address, port, user, hostKey }: SshTarget): string {
+  const stores = [
+    { kind: "ssh", name: "offsite", host: address, port, user, hostKey, path: dirname(newer.archive) },
+  ];
+  const site = { ...(parse(readFileSync(join(directory, "site.yaml"), "utf8")) as object), stores };
+  const file = join(directory, "offsite.yaml");
+  writeFileSync(file, stringify(site));
+  return file;
 }
 
 const idOf = (sample: PreparedSample) => basename(sample.archive, ".tar.gz");
@@ -331,12 +345,16 @@ describe("two drills at once", { timeout: 600_000 }, () => {
   let second: Running;
   const machines: string[] = [];
   let result: Printed;
+  let sshd: LoopbackSshd;
 
   beforeAll(async () => {
+    sshd = await startSshd();
+    vi.stubEnv("SSH_AUTH_SOCK", sshd.target.agentSocketPath);
     newer = await prepareSample({ directory, environment: planted });
+    const offsite = siteWithBackupsOn(sshd.target);
     kept = drillOnTerminal(withoutEngine(), "--keep");
     await kept.says("1.2 .* of ");
-    second = drill();
+    second = drill("--site", offsite);
     await second.says("another drill of chatbot is under way; waiting for its end");
     expect(kept.child.exitCode).toBeNull();
     expect(await kept.ended, kept.stdout()).toBe(0);
@@ -346,12 +364,15 @@ describe("two drills at once", { timeout: 600_000 }, () => {
   }, 600_000);
 
   afterAll(async () => {
+    sshd.close();
+    vi.unstubAllEnvs();
     // When a test above failed it is still there.
     const id = /recovery machine remove (\S+)/.exec(kept.stdout())?.[1];
     if (id !== undefined) await removeMachine(id);
   });
 
-  test("of one site come one after the other, and both recover it", () => {
+  test("of one site come one after the other, and both recover it: from a folder, and from a server over ssh", () => {
+    expect(result.record.point.store).toBe("offsite");
     expect(kept.stdout()).toMatch(/recovered chatbot from \S+ in /);
     expect(result.record.outcome).toBe("recovered");
     expect(result.record.error).toBeUndefined();

@@ -4,6 +4,7 @@ import net, { type AddressInfo } from "node:net";
 import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
+import { ensureDebianPackages } from "../../machines/debian-packages.ts";
 import type { SshTarget } from "../../ssh/connection.ts";
 
 export interface LoopbackSshd {
@@ -14,11 +15,18 @@ export interface LoopbackSshd {
   ecdsaHostKey: string;
   /** sshd's log so far. */
   log(): string;
+  /** Ends every connection that is open, without a word to the other side; it goes on listening. */
+  cut(): void;
+  /** Stops what serves the open connections: they stay, and are silent. Ended by `cut`. */
+  freeze(): void;
   close(): void;
 }
 
 /** A real sshd on a port of 127.0.0.1 and a real ssh agent with a key that it lets in. */
 export async function startSshd(): Promise<LoopbackSshd> {
+  await ensureDebianPackages([{ command: "sshd", package: "openssh-server" }], (line) => {
+    process.stderr.write(`${line}\n`);
+  });
   const folder = mkdtempSync(join(tmpdir(), "recovery-test-sshd-"));
   makeKey(folder, "host", "ed25519");
   makeKey(folder, "host-ecdsa", "ecdsa");
@@ -37,6 +45,7 @@ export async function startSshd(): Promise<LoopbackSshd> {
       "UsePAM no",
       "StrictModes no",
       "PidFile none",
+      "Subsystem sftp internal-sftp",
       "",
     ].join("\n"),
   );
@@ -60,6 +69,12 @@ export async function startSshd(): Promise<LoopbackSshd> {
     },
     ecdsaHostKey: publicKey("host-ecdsa"),
     log: () => log,
+    cut: () => {
+      execFileSync("pkill", ["-KILL", "-P", String(sshd.pid)]);
+    },
+    freeze: () => {
+      execFileSync("pkill", ["-STOP", "-P", String(sshd.pid)]);
+    },
     close: () => {
       agent.close();
       sshd.kill("SIGKILL");

@@ -1,0 +1,41 @@
+import type { RelayedFile } from "../../ssh/relay.ts";
+
+/** A file of a store, as listed. */
+export interface StoredFile {
+  name: string;
+  /** Where it is read from, in the store's own terms. */
+  path: string;
+  bytes: number;
+  modifiedAt: Date;
+  /** Differs when the file's bytes may differ, as far as the store tells. */
+  identity: string;
+}
+
+/** Something in a store that cannot be read as a file. */
+export interface StoredOddity {
+  name: string;
+  modifiedAt: Date;
+  reason: string;
+}
+
+/** A store as it is read. */
+export interface StoreReader {
+  /**
+   * What lies in the store's folder, by name. Folders below it are not looked into.
+   *
+   * @throws OperatorError when there is no such folder or it cannot be read.
+   */
+  list(): Promise<(StoredFile | StoredOddity)[]>;
+  /**
+   * Reads a listed file: `visit` gets its bytes, as many as were listed. The result is undefined when the file was changed
+   * or replaced meanwhile: what was read is then worth nothing.
+   *
+   * @throws OperatorError when the store does not give it, which says nothing of the file.
+   */
+  read<Result>(
+    file: StoredFile,
+    visit: (bytes: AsyncIterable<Buffer>) => Promise<Result>,
+  ): Promise<Result | undefined>;
+  /** How the relay reaches a listed file; under this name where the store lets it choose one. */
+  relayed(file: string, name: string): RelayedFile;
+}
