@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { Writable } from "node:stream";
 import { type Header, extract } from "tar-stream";
+import { DumpVersionsReader, mayBeDump } from "./dump-versions.ts";
 import { Damage, type Inspection, type InspectionLimits, inspectionLimits } from "./inspection.ts";
 import { readGzip } from "./read-gzip.ts";
 import type { Member } from "./restore-point.ts";
@@ -145,12 +146,14 @@ class Listing {
       throw new Damage(`its MANIFEST.txt is larger than ${this.limits.manifestBytes} bytes`);
     }
     const compressed = path.endsWith(".gz");
+    const dump = mayBeDump(path) ? new DumpVersionsReader() : undefined;
     const kept: Buffer[] = [];
     let head = Buffer.alloc(0);
     let tail = Buffer.alloc(0);
     return (chunk) => {
       if (chunk !== undefined) {
         if (isManifest) kept.push(chunk);
+        dump?.add(chunk);
         if (!compressed) return;
         if (head.length < 2) head = Buffer.concat([head, chunk.subarray(0, 2)]);
         tail =
@@ -169,10 +172,12 @@ class Listing {
         compressed && (bytes < 20 || head[0] !== 0x1f || head[1] !== 0x8b)
           ? `${path} is ${bytes === 0 ? "empty" : "not a gzip file"}`
           : null;
+      const dumped = dump?.versions();
       this.members.push({
         path,
         bytes,
         unpackedBytes: compressed && tail.length === 4 ? tail.readUInt32LE() : bytes,
+        ...(dumped && { dumped }),
       });
     };
   }

@@ -7,14 +7,21 @@ import type { Inspection } from "./inspection.ts";
 
 const cachedSchema = z.strictObject({
   /** Raised whenever an inspection finds other things in the same bytes. */
-  version: z.literal(1),
+  version: z.literal(2),
   identity: z.string(),
   inspection: z.strictObject({
     sha256: z.string().regex(/^[0-9a-f]{64}$/),
     storedBytes: z.int(),
     damage: z.string().nullable(),
     root: z.string().nullable(),
-    members: z.array(z.strictObject({ path: z.string(), bytes: z.int(), unpackedBytes: z.int() })),
+    members: z.array(
+      z.strictObject({
+        path: z.string(),
+        bytes: z.int(),
+        unpackedBytes: z.int(),
+        dumped: z.strictObject({ server: z.int(), pgDump: z.int() }).optional(),
+      }),
+    ),
     unpackedBytes: z.int(),
     manifest: z.strictObject({ text: z.string(), sha256: z.string() }).nullable(),
   }),
@@ -41,7 +48,7 @@ export class InspectionCache {
     const draft = `${file}.${randomUUID()}`;
     try {
       await mkdir(this.directory, { recursive: true, mode: 0o700 });
-      await writeFile(draft, JSON.stringify({ version: 1, identity, inspection }), { mode: 0o600 });
+      await writeFile(draft, JSON.stringify({ version: 2, identity, inspection }), { mode: 0o600 });
       await rename(draft, file);
     } catch {
       await rm(draft, { force: true }).catch(() => undefined);

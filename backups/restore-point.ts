@@ -1,3 +1,5 @@
+import type { DumpVersions } from "./dump-versions.ts";
+
 /**
  * What is known of a restore point:
  * - `complete`: all stored bytes were read, the archive is sound, its manifest is there and what it names is in it;
@@ -19,6 +21,8 @@ export interface Member {
    * disk space. Equal to `bytes` for other files.
    */
   unpackedBytes: number;
+  /** The versions that a PostgreSQL dump says it is of; not there for other files. */
+  dumped?: DumpVersions | undefined;
 }
 
 /** One backup of a site at one time in one store, or a file that lies among them. Plain data. */

@@ -1,10 +1,11 @@
 # shellcheck shell=bash
-# unpack_archive ARCHIVE FOLDER [NAME]: unpacks a .tar.gz of unknown origin into an empty folder that only root can enter.
+# unpack_archive ARCHIVE FOLDER [NAME]: unpacks a .tar, or else a .tar.gz, of unknown origin into an empty folder that only root can enter.
 # What is not a file, a folder, or a link that stays inside FOLDER/NAME makes it fail; owners and modes in it are ignored.
 unpack_archive() {
-  local archive=$1 folder=$2 root=$2${3:+/$3} odd link
+  local archive=$1 folder=$2 root=$2${3:+/$3} compression=--gzip odd link
+  if [[ $archive == *.tar ]]; then compression=--no-auto-compress; fi
   # GNU tar itself refuses names with .. and strips leading slashes.
-  tar --extract --gzip --file "$archive" --directory "$folder" --no-same-owner --no-same-permissions --delay-directory-restore ||
+  tar --extract "$compression" --file "$archive" --directory "$folder" --no-same-owner --no-same-permissions --delay-directory-restore ||
     fail "the archive $(basename "$archive") cannot be unpacked" "it is cut or damaged, tar refused a member, or the disk is full" \
       "look at the free disk of the host; if there is enough, choose another restore point: npx recovery points list"
   [[ -n $(ls -A "$folder") ]] || fail "the archive $(basename "$archive") is empty" "nothing was backed up" "choose another restore point"

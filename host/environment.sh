@@ -4,8 +4,18 @@ environment_value() {
   jq -Rsj -L "$(dirname "${BASH_SOURCE[0]}")" --arg name "$2" 'include "environment"; [variables | select(.name == $name)] | last | .value // ""' "$1"
 }
 
-# environment_secrets FILE: the values of all variables whose names say that they are secret, a line each.
+# percent_decoded TEXT: a part of a URL as it was meant.
+percent_decoded() {
+  local text=${1//\\/\\\\}
+  printf '%b' "${text//%/\\x}"
+}
+
+# environment_secrets FILE: the values of all variables whose names say that they are secret, a line each; of a URL its password too.
 environment_secrets() {
-  jq -Rsr -L "$(dirname "${BASH_SOURCE[0]}")" \
-    'include "environment"; variables | select(.name | test("KEY|TOKEN|SECRET|PASS|PWD|SALT|AUTH|PRIVATE|DSN|URL|CREDENTIAL"; "i")) | .value' "$1"
+  local value
+  while IFS= read -r value; do
+    printf '%s\n' "$value"
+    if [[ $value =~ ^[A-Za-z][A-Za-z0-9+.-]*://[^:/@]*:(.+)@ ]]; then printf '%s\n' "${BASH_REMATCH[1]}" "$(percent_decoded "${BASH_REMATCH[1]}")"; fi
+  done < <(jq -Rsr -L "$(dirname "${BASH_SOURCE[0]}")" \
+    'include "environment"; variables | select(.name | test("KEY|TOKEN|SECRET|PASS|PWD|SALT|AUTH|PRIVATE|DSN|URL|CREDENTIAL"; "i")) | .value' "$1")
 }

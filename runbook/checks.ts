@@ -1,4 +1,5 @@
 import type { Check, Site } from "../site/schema.ts";
+import { databaseFacts, databaseFiles } from "./databases.ts";
 import { hostPath } from "./host-path.ts";
 import type { Facts } from "./step.ts";
 
@@ -40,17 +41,16 @@ export function checkRequest(site: Site, options: CheckOptions): Facts {
     mode: expected,
   });
   const always: Facts[] = [
-    ...servingUnits(site).map((unit) => ({ kind: "unit", title: `${unit}: running, enabled at boot`, unit })),
-    ...site.databases.flatMap((database) => {
-      const path = hostPath(site, database.path);
+    ...[...databaseUnits(site), ...servingUnits(site)].map((unit) => ({
+      kind: "unit",
+      title: `${unit}: running, enabled at boot`,
+      unit,
+    })),
+    ...site.databases.flatMap((entry) => {
+      const database = databaseFacts(site, entry);
       return [
-        { kind: "integrity", title: `database ${database.name}: integrity`, path },
-        {
-          kind: "foreign-keys",
-          title: `database ${database.name}: references`,
-          database: database.name,
-          path,
-        },
+        { kind: "integrity", title: `database ${entry.name}: integrity`, database },
+        { kind: "references", title: `database ${entry.name}: references`, database },
       ];
     }),
     ...(options.restored && site.uploads.length > 0
@@ -58,7 +58,7 @@ export function checkRequest(site: Site, options: CheckOptions): Facts {
       : []),
     mode(site.application.path, site.permissions.directories),
     ...site.configuration.files.map((file) => mode(file, configuration)),
-    ...site.databases.map((database) => mode(database.path, dataFiles)),
+    ...databaseFiles(site).map((file) => mode(file, dataFiles)),
     ...[...site.data, ...site.uploads].map((folder) => mode(folder.path, dataDirectories)),
     {
       kind: "tree",
@@ -115,6 +115,11 @@ export function servingUnits(site: Site): string[] {
   ];
 }
 
+/** The units of database servers: up before anything is loaded, and never stopped by a recovery. */
+function databaseUnits(site: Site): string[] {
+  return site.databases.some(({ kind }) => kind === "postgresql") ? ["postgresql.service"] : [];
+}
+
 function writes(check: Check): boolean {
   return check.kind === "upload" || (check.kind === "http" && check.method === "POST");
 }
@@ -131,7 +136,7 @@ function siteCheck(site: Site, check: Check): Facts {
       return {
         ...defined(check),
         title: check.title ?? `${check.table}: at least ${check.minimum} rows`,
-        path: hostPath(site, database.path),
+        database: databaseFacts(site, database),
       };
     }
   }

@@ -1,5 +1,6 @@
 import type { Site } from "../site/schema.ts";
 import { checkRequest, servingUnits } from "./checks.ts";
+import { databaseFacts, databaseFiles } from "./databases.ts";
 import { hostPath } from "./host-path.ts";
 import { packagesOf } from "./packages.ts";
 import type { Step } from "./step.ts";
@@ -37,11 +38,8 @@ export function planCompleteFailure(request: CompleteFailureRequest): Step[] {
   const { path } = site.application;
   const { owner, group } = site.permissions;
   const packages = packagesOf(site, { isolated });
-  const databases = site.databases.map((database) => ({
-    name: database.name,
-    member: database.member,
-    path: hostPath(site, database.path),
-  }));
+  const databases = site.databases.map((database) => databaseFacts(site, database));
+  const files = databaseFiles(site).map((file) => hostPath(site, file));
   // Data first: uploads and databases may lie inside it, and are placed into it.
   const folders = [
     ...site.data.map((folder) => ({
@@ -63,7 +61,7 @@ export function planCompleteFailure(request: CompleteFailureRequest): Step[] {
   const fromBackup = site.nginx.from === "backup";
   const nginxMember = `config/${site.nginx.site}`;
   const members = [
-    ...databases.map(({ member }) => member),
+    ...site.databases.map(({ member }) => member),
     ...folders.map(({ member }) => member),
     ...configuration.map(({ member }) => `config/${member}`),
     ...(fromBackup ? [nginxMember] : []),
@@ -173,7 +171,7 @@ export function planCompleteFailure(request: CompleteFailureRequest): Step[] {
       id: "stage-databases",
       title: "Databases whole and not empty",
       runbook: "1.6",
-      inputs: { databases: databases.map(({ name, member }) => ({ name, member })) },
+      inputs: { databases },
       after: ["unpack"],
       budgetSeconds: minutes(15),
       timeoutSeconds: minutes(120),
@@ -182,7 +180,7 @@ export function planCompleteFailure(request: CompleteFailureRequest): Step[] {
       id: "stage-files",
       title: "Uploads and data unpacked and hashed",
       runbook: "1.6",
-      inputs: { folders, databasePaths: databases.map((database) => database.path) },
+      inputs: { folders, databasePaths: files },
       after: ["unpack"],
       budgetSeconds: minutes(15),
       timeoutSeconds: minutes(120),
@@ -193,7 +191,7 @@ export function planCompleteFailure(request: CompleteFailureRequest): Step[] {
       runbook: "1.6",
       inputs: {
         folders: folders.map((folder) => ({ path: folder.path, kind: folder.kind })),
-        databases: databases.map((database) => ({ name: database.name, path: database.path })),
+        databases,
         configuration,
         environmentFile: hostPath(site, site.configuration.environmentFile),
         units: servingUnits(site),
@@ -214,7 +212,7 @@ export function planCompleteFailure(request: CompleteFailureRequest): Step[] {
         environmentFile: hostPath(site, site.configuration.environmentFile),
         requiredVariables: site.configuration.requiredVariables,
         load: site.configuration.load ?? "",
-        databases: databases.map((database) => ({ name: database.name, path: database.path })),
+        databases,
       },
       after: ["restore"],
       budgetSeconds: minutes(10),
@@ -248,7 +246,7 @@ export function planCompleteFailure(request: CompleteFailureRequest): Step[] {
         dataDirectories: site.permissions.dataDirectories,
         dataFiles: site.permissions.dataFiles,
         dataFolders: folders.map((folder) => folder.path),
-        databases: databases.map((database) => database.path),
+        databases: files,
         configuration: configuration.map((file) => ({ path: file.path, mode: file.mode })),
         logs: site.logs.map((log) => log.path),
       },

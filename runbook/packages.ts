@@ -1,3 +1,4 @@
+import { databasePackages } from "./databases.ts";
 import type { Site } from "../site/schema.ts";
 
 /** Debian packages of a site, by when they are needed. Both lists are sorted and share nothing. */
@@ -19,7 +20,7 @@ export function packagesOf(site: Site, options: { isolated: boolean }): Packages
     `${php}-cli`,
     `${php}-fpm`,
     ...site.php.extensions.map((extension) => `${php}-${extension}`),
-    ...(site.databases.length > 0 ? ["sqlite3", `${php}-sqlite3`] : []),
+    ...databasePackages(site),
     ...(options.isolated ? ["nftables"] : []),
     ...site.packages,
   ]);

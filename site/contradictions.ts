@@ -1,6 +1,7 @@
 import { posix } from "node:path";
 import type { Issue } from "./issue-messages.ts";
 import { pathText } from "./configuration-errors.ts";
+import { debianVersions } from "./debian-versions.ts";
 import { unsafePlace } from "./places.ts";
 import type { Site } from "./schema.ts";
 import { sourceProblem } from "./git-source.ts";
@@ -25,6 +26,7 @@ export function contradictions(site: ReadableSite): Issue[] {
     ...places(site),
     ...nesting(site),
     ...configuration(site),
+    ...connections(site),
     ...modes(site),
     ...objectives(site),
     ...checks(site),
@@ -64,13 +66,10 @@ function application({ application: section }: ReadableSite): Issue[] {
   return issues;
 }
 
-/** What Debian packages: https://packages.debian.org/php (bookworm 8.2, trixie 8.4). */
-const phpOfRelease: Record<Site["server"]["release"], string> = { "12": "8.2", "13": "8.4" };
-
 function versions({ php, server, packages }: ReadableSite): Issue[] {
   if (php === undefined || server === undefined) return [];
   const issues: Issue[] = [];
-  const packaged = phpOfRelease[server.release];
+  const packaged = debianVersions[server.release].php;
   if (php.version !== packaged) {
     issues.push(
       issue(
@@ -157,12 +156,21 @@ function duplicates(site: ReadableSite): Issue[] {
     entries(list).map(([index, value]) => ({ path: [index], value }));
   const nested = (name: string, list: string[] | undefined): Listed[] =>
     entries(list).map(([index, value]) => ({ path: [name, index], value }));
+  const postgresql = site.databases?.map((entry) => (entry?.kind === "postgresql" ? entry : undefined));
   return [
     ...within("aliases", plain(site.aliases)),
     ...within("packages", plain(site.packages)),
     ...within("php", nested("extensions", site.php?.extensions)),
     ...within("workers", field(site.workers, "unit", "file")),
     ...within("databases", field(site.databases, "name")),
+    ...within("databases", field(postgresql, "database")),
+    ...entries(postgresql).flatMap(([index, { role, roles, extensions }]) => [
+      ...repeated([
+        { path: ["databases", index, "role"], value: role },
+        ...roles.map((value, at) => ({ path: ["databases", index, "roles", at], value })),
+      ]),
+      ...repeated(extensions.map((value, at) => ({ path: ["databases", index, "extensions", at], value }))),
+    ]),
     ...within("configuration", nested("files", site.configuration?.files)),
     ...within("configuration", nested("requiredVariables", site.configuration?.requiredVariables)),
     ...within("secrets", field(site.secrets, "name")),
@@ -226,8 +234,8 @@ function placesOf(site: ReadableSite): Place[] {
   };
   if (root !== undefined) add("application", ["application", "path"], root);
   for (const key of [...parts, "logs"] as const) {
-    for (const [index, entry] of entries<{ path: string }>(site[key]))
-      add(key, [key, index, "path"], entry.path);
+    for (const [index, entry] of entries<{ path?: string; member?: string }>(site[key]))
+      if (entry.path !== undefined) add(key, [key, index, "path"], entry.path);
   }
   if (site.tls !== undefined) add("webroot", ["tls", "webroot"], site.tls.webroot);
   return places;
@@ -281,6 +289,33 @@ function configuration({ configuration: section }: ReadableSite): Issue[] {
       `${section.environmentFile} is not among configuration.files: it would not be restored`,
     ),
   ];
+}
+
+/** How the site reaches its databases must stand in the restored environment file. */
+function connections({ databases, configuration: section }: ReadableSite): Issue[] {
+  return entries(databases).flatMap(([index, database]) => {
+    if (database.kind !== "postgresql") return [];
+    const at = ["databases", index, "connection"];
+    const { url, password, ...others } = database.connection;
+    const named = Object.entries(database.connection).flatMap(([name, variable]) =>
+      variable === undefined ? [] : [[name, variable] as const],
+    );
+    return [
+      ...((url === undefined) === (password === undefined)
+        ? [issue(at, "give exactly one of `url` and `password`")]
+        : []),
+      ...(url === undefined
+        ? []
+        : Object.keys(others).map((name) =>
+            issue([...at, name], `the URL in ${url} says it already: leave it out`),
+          )),
+      ...named
+        .filter(([, variable]) => section?.requiredVariables.includes(variable) === false)
+        .map(([name, variable]) =>
+          issue([...at, name], `${variable} is not among configuration.requiredVariables`),
+        ),
+    ];
+  });
 }
 
 function modes({ permissions }: ReadableSite): Issue[] {

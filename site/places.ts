@@ -16,6 +16,7 @@ const system = [
   "/usr",
   "/var/cache",
   "/var/lib/dpkg",
+  "/var/lib/postgresql",
   "/var/lib/recovery",
   "/var/lib/systemd",
   "/var/spool/cron",

@@ -104,14 +104,79 @@ const workerSchema = z.strictObject({
   file: relativePath.describe("The unit's file in the application's repository."),
 });
 
-const databaseSchema = z.strictObject({
+const sqliteSchema = z.strictObject({
+  kind: z.literal("sqlite").describe("A database file."),
   name: name.describe("Name of the database: in checks and messages."),
-  kind: z.literal("sqlite").describe("The kind of database."),
   path: anyPath.describe("The database file, relative to the application or absolute."),
   member: relativePath
     .default("database/admin.db.gz")
     .describe("Its file in the archive that the runbook's scripts make."),
 });
+
+const sqlName = z
+  .string()
+  .regex(/^[a-z_][a-z0-9_-]{0,36}$/, "lower-case letters, digits, dashes and _ are expected, 37 at most");
+const role = sqlName.refine(
+  (text) => text !== "postgres" && !text.startsWith("pg_"),
+  "this role is the server's own: name the one that the site logs in as",
+);
+
+const connectionSchema = z
+  .strictObject({
+    url: variable
+      .optional()
+      .describe(
+        "The variable with all of it, such as `postgres://user:password@localhost:5432/database`. Give this or `password`.",
+      ),
+    password: variable.optional().describe("The variable with the password. Give this or `url`."),
+    user: variable.optional().describe("The variable with the role's name, if there is one."),
+    host: variable.optional().describe("The variable with the host, if there is one: else localhost."),
+    port: variable.optional().describe("The variable with the port, if there is one: else 5432."),
+    database: variable.optional().describe("The variable with the database's name, if there is one."),
+  })
+  .describe(
+    "The variables of the restored environment file that say how the site reaches the database. The role gets the password that stands there.",
+  );
+
+const postgresqlSchema = z.strictObject({
+  kind: z
+    .literal("postgresql")
+    .describe(
+      "A database in the PostgreSQL server of the same host, of the version that its Debian packages.",
+    ),
+  name: name.describe("Name of the database: in checks and messages."),
+  database: sqlName
+    .refine(
+      (text) => !["postgres", "template0", "template1"].includes(text),
+      "this database is the server's own: name the site's",
+    )
+    .describe("Its name in the server."),
+  role: role.describe("The role that the site logs in as. All that is restored belongs to it."),
+  connection: connectionSchema,
+  roles: z
+    .array(role)
+    .default([])
+    .describe(
+      "Further roles that are granted something in the dump. Where they are missing they are made, without a login: no dump holds their passwords.",
+    ),
+  extensions: z
+    .array(z.string().regex(/^[a-z][a-z0-9_-]*$/, "not the name of an extension"))
+    .default([])
+    .describe(
+      "Extensions that a superuser must create. Those that PostgreSQL trusts need not be named: the dump creates them itself.",
+    ),
+  member: relativePath
+    .regex(
+      /\.(sql\.gz|sql|dump|tar)$/,
+      "it ends in .sql.gz or .sql (plain), .dump (pg_dump -Fc) or .tar (a tar of what pg_dump -Fd made)",
+    )
+    .default("database/admin_postgres.sql.gz")
+    .describe(
+      "Its file in the archive. The ending says what it is: `.sql.gz` or `.sql` plain SQL, `.dump` pg_dump's custom format, `.tar` a tar of its directory format.",
+    ),
+});
+
+const databaseSchema = z.discriminatedUnion("kind", [sqliteSchema, postgresqlSchema]);
 
 const uploadsSchema = z.strictObject({
   path: anyPath.describe("The folder of uploaded files, relative to the application or absolute."),
@@ -383,5 +448,6 @@ export const siteSchema = z.strictObject({
 
 /** A site as the rest of the program sees it: every default filled in, durations in seconds, sizes in bytes. */
 export type Site = z.infer<typeof siteSchema>;
+export type Database = Site["databases"][number];
 export type Check = Site["checks"][number];
 export type Store = Site["stores"][number];

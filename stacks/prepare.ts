@@ -1,6 +1,7 @@
 import { listPoints, type ListingOptions } from "../backups/catalogue.ts";
 import { pinnedPoint } from "../backups/choose-point.ts";
 import { missingMembers } from "../backups/missing-members.ts";
+import { newerDumps } from "../backups/newer-dumps.ts";
 import { pinText } from "../backups/pin.ts";
 import { isGood, pinOf, type Pin, type RestorePoint } from "../backups/restore-point.ts";
 import { openStore } from "../backups/stores/open-store.ts";
@@ -48,6 +49,20 @@ export async function prepareRecovery(
       `the restore point ${point.id} does not hold all of the site`,
       `it lacks ${missing.map(({ member, of }) => `${member} (${of})`).join(", ")}`,
       "choose another point with --point, or correct the members in site.yaml",
+    );
+  }
+  const newer = newerDumps(point, site);
+  if (newer.length > 0) {
+    throw new OperatorError(
+      exitCodes.refused,
+      `the restore point ${point.id} is of a newer PostgreSQL than the replacement server has`,
+      newer
+        .map(
+          ({ member, dump, server }) =>
+            `${member} was made with PostgreSQL ${dump}, and Debian ${site.server.release} has ${server}`,
+        )
+        .join("; "),
+      "take a newer Debian release in server.release of site.yaml, or choose an older point with --point",
     );
   }
   const store = site.stores.find(({ name }) => name === point.store);

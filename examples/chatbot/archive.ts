@@ -1,16 +1,18 @@
 import { chmod, cp, mkdir, readdir, stat, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { execa } from "execa";
+import type { MadeDatabase } from "./database.ts";
 
 /** The name that the runbook's scripts give a backup: the server's local time, which is UTC for the sample. */
 export function archiveName(time: Date): string {
   return `full_backup_${time.toISOString().slice(0, 19).replaceAll(/[-:]/g, "").replace("T", "_")}`;
 }
 
-/** The text of MANIFEST.txt. `bytes` is the size of the members together. */
+/** The text of MANIFEST.txt. `database` names the kind and the file, `bytes` is the size of the members together. */
 export function manifestText(
   time: Date,
   hostname: string,
+  database: string,
   configurationFiles: number,
   bytes: number,
 ): string {
@@ -20,7 +22,7 @@ export function manifestText(
     `Hostname: ${hostname}`,
     "",
     "Components:",
-    "- Database: SQLite (admin.db.gz)",
+    `- Database: ${database}`,
     "- Files: ./data/uploads (uploads.tar.gz)",
     `- Configuration: ${configurationFiles} files`,
     "- Application Data: ./data (app_data.tar.gz)",
@@ -46,10 +48,12 @@ export function humanSize(bytes: number): string {
 
 /**
  * Packs a site's folder as the runbook's scripts do, into `workFolder`, and returns the archive's path.
- * `site` holds data/ (with admin.db and uploads/) and the files named in `configuration`.
+ * `site` holds data/ (with uploads/), the database in data/admin.db or as a packed dump under its member's name, and the files
+ * named in `configuration`.
  */
 export async function makeArchive(
   site: string,
+  database: Omit<MadeDatabase, "rows">,
   configuration: string[],
   time: Date,
   hostname: string,
@@ -61,21 +65,23 @@ export async function makeArchive(
   for (const part of ["database", "files", "config", "data"])
     await mkdir(inFolder(part), { recursive: true });
 
-  // SQLite's own backup, as a copy of a live file may be torn; relative names, as the dot-command has quoting of its own.
-  await execa("sqlite3", ["-init", "/dev/null", "-bail", "data/admin.db", ".backup backup.db"], {
-    cwd: site,
-  });
-  await execa("gzip", ["-n", "-1", "-c", "backup.db"], {
-    cwd: site,
-    stdout: { file: inFolder("database/admin.db.gz") },
-  });
+  const { member, component } = database;
+  if (member.endsWith(".db.gz")) {
+    // SQLite's own backup, as a copy of a live file may be torn; relative names, as the dot-command has quoting of its own.
+    await execa("sqlite3", ["-init", "/dev/null", "-bail", "data/admin.db", ".backup backup.db"], {
+      cwd: site,
+    });
+    await execa("gzip", ["-n", "-1", "-c", "backup.db"], { cwd: site, stdout: { file: inFolder(member) } });
+  } else {
+    await cp(join(site, basename(member)), inFolder(member));
+  }
   await pack(join(site, "data"), "uploads", inFolder("files/uploads.tar.gz"), time, "www-data:33");
   // Uploads are in here a second time: so do the runbook's scripts.
   const exclude = ["*.db", "*-journal", "*-wal", "*-shm"];
   await pack(site, "data", inFolder("data/app_data.tar.gz"), time, "www-data:33", exclude);
   for (const file of configuration) await cp(join(site, file), inFolder(`config/${file}`));
 
-  const manifest = manifestText(time, hostname, configuration.length, await bytesIn(folder));
+  const manifest = manifestText(time, hostname, component, configuration.length, await bytesIn(folder));
   await writeFile(inFolder("MANIFEST.txt"), manifest);
   const archive = join(workFolder, `${name}.tar.gz`);
   await pack(workFolder, name, archive, time, "root:0");

@@ -7,12 +7,14 @@ import { ensureDebianPackages, type DebianNeed } from "../../machines/debian-pac
 import { OperatorError, exitCodes } from "../../site/operator-error.ts";
 import { makeArchive } from "./archive.ts";
 import { makeBundle } from "./bundle.ts";
-import { makeDatabase } from "./database.ts";
+import { makePostgresqlDump, makeSqlite } from "./database.ts";
 import { environmentFile } from "./environment-file.ts";
 import { type SampleUpload, writeUploads } from "./sample-uploads.ts";
 
 /** How large the sample is, when its backup was made, and where it goes. */
 export interface SampleOptions {
+  /** Kind of its database. Default sqlite. */
+  database?: "sqlite" | "postgresql";
   /** Agents in the database. Default 20. */
   agents?: number;
   /** Messages in the database, eight to a conversation. Default 200. */
@@ -24,8 +26,8 @@ export interface SampleOptions {
   /** When the backup says that it was made, to the second. Default now. */
   time?: Date;
   /**
-   * Folder of site.yaml; bundle and backups go to its build/. Default this one; another gets a copy of site.yaml, unless
-   * it has one already.
+   * Folder of site.yaml, or site.postgresql.yaml; bundle and backups go to its build/. Default this one; another gets a copy of
+   * that file, unless it has one already.
    */
   directory?: string;
   /** Variables of .env, added to the default ones or standing in their place. */
@@ -39,7 +41,7 @@ export interface PreparedSample {
   /** The application as a git bundle, and the commit id that the tag in site.yaml stands for. */
   bundle: string;
   revision: string;
-  /** The archive in build/backups, and the time that its name carries. */
+  /** The archive in the site's store, and the time that its name carries. */
   archive: string;
   time: Date;
   /** Rows by table. */
@@ -55,17 +57,33 @@ const archivesKept = 3;
 const workFolderPrefix = ".work-";
 const abandonedAfterMilliseconds = 60 * 60 * 1000;
 /** Debian's packages are named like the commands. */
-const needs: readonly DebianNeed[] = ["git", "sqlite3", "tar", "gzip"].map((name) => ({
+const needs: readonly DebianNeed[] = ["git", "tar", "gzip"].map((name) => ({
   command: name,
   package: name,
 }));
+/** What differs between the two kinds of database. */
+const kinds = {
+  sqlite: {
+    site: "site.yaml",
+    backups: "backups",
+    needs: [{ command: "sqlite3", package: "sqlite3" }],
+    environment: { DATABASE_PATH: "data/admin.db" },
+  },
+  postgresql: {
+    site: "site.postgresql.yaml",
+    backups: "backups-postgresql",
+    needs: [{ command: "pg_createcluster", package: "postgresql" }],
+    environment: {
+      ADMIN_DATABASE_URL: "postgres://chatbot:sample-not-a-real-password@localhost:5432/chatbot",
+    },
+  },
+} satisfies Record<string, { site: string; backups: string; needs: DebianNeed[]; environment: object }>;
 /** No real secrets, and told as such at a glance. One value has what breaks careless readers of .env. */
 const defaultEnvironment = {
   OPENAI_API_KEY: "sk-sample-not-a-real-key-0000000000000000",
   ADMIN_TOKEN: "sample-not-a-real-token-00000000000000000000",
   CHATBOT_NAME: `The "sample" chatbot # 1`,
   OPENAI_BASE_URL: "https://api.openai.com/v1",
-  DATABASE_PATH: "data/admin.db",
 };
 
 /**
@@ -80,23 +98,25 @@ export async function prepareSample(options: SampleOptions = {}): Promise<Prepar
     uploads = 12,
     uploadBytes = 4096,
     time: wanted = new Date(),
+    database = "sqlite",
   } = options;
+  const kind = kinds[database];
   for (const [name, value] of Object.entries({ agents, messages, uploads, uploadBytes })) {
     if (!Number.isSafeInteger(value) || value < 0) throw unusable(name, "a whole number from 0");
   }
   if (Number.isNaN(wanted.getTime())) throw unusable("time", "a time such as 2026-01-31T04:00:00Z");
-  await ensureDebianPackages(needs, (line) => {
+  await ensureDebianPackages([...needs, ...kind.needs], (line) => {
     console.error(line);
   });
 
   const time = new Date(Math.floor(wanted.getTime() / 1000) * 1000);
   const directory = resolve(options.directory ?? sampleFolder);
   const build = join(directory, "build");
-  const backups = join(build, "backups");
+  const backups = join(build, kind.backups);
   await mkdir(build, { recursive: true, mode: 0o700 });
   await mkdir(backups, { recursive: true, mode: 0o700 });
   await removeAbandonedWork(build);
-  await copySiteFile(directory);
+  await copySiteFile(kind.site, directory);
 
   // Inside build/, so that a rename is atomic; mkdtemp makes it 0700, and there are secrets in it.
   const work = await mkdtemp(join(build, workFolderPrefix));
@@ -105,23 +125,36 @@ export async function prepareSample(options: SampleOptions = {}): Promise<Prepar
     const live = join(work, "site");
     const data = join(live, "data");
     await mkdir(join(data, "exports"), { recursive: true });
-    const rows = await makeDatabase(join(data, "admin.db"), join(applicationFolder, "migrations"), {
-      agents,
-      messages,
-    });
+    const migrations = join(applicationFolder, "migrations", database);
+    const made =
+      database === "sqlite"
+        ? await makeSqlite(live, migrations, { agents, messages })
+        : await makePostgresqlDump(join(live, "admin_postgres.sql.gz"), migrations, { agents, messages });
     const files = await writeUploads(join(data, "uploads"), uploads, uploadBytes);
     await writeFile(join(data, "worker.heartbeat"), `${time.toISOString()}\n`);
-    await writeFile(join(live, ".env"), environmentFile({ ...defaultEnvironment, ...options.environment }));
+    await writeFile(
+      join(live, ".env"),
+      environmentFile({ ...defaultEnvironment, ...kind.environment, ...options.environment }),
+    );
     for (const file of ["config.php", "composer.json"])
       await cp(join(applicationFolder, file), join(live, file));
-    const made = await makeArchive(live, [".env", "config.php", "composer.json"], time, hostname, work);
+    const configuration = [".env", "config.php", "composer.json"];
+    const packed = await makeArchive(live, made, configuration, time, hostname, work);
 
     const bundle = join(build, "chatbot.bundle");
-    const archive = join(backups, basename(made));
+    const archive = join(backups, basename(packed));
     await rename(join(work, "chatbot.bundle"), bundle);
-    await rename(made, archive);
+    await rename(packed, archive);
     await removeOldArchives(backups, basename(archive));
-    return { site: join(directory, "site.yaml"), bundle, revision, archive, time, rows, uploads: files };
+    return {
+      site: join(directory, kind.site),
+      bundle,
+      revision,
+      archive,
+      time,
+      rows: made.rows,
+      uploads: files,
+    };
   } finally {
     await rm(work, { recursive: true, force: true });
   }
@@ -148,9 +181,9 @@ async function removeAbandonedWork(build: string): Promise<void> {
 }
 
 /** Never over a file that is there: it may have been edited. */
-async function copySiteFile(directory: string): Promise<void> {
-  const target = join(directory, "site.yaml");
-  await copyFile(join(sampleFolder, "site.yaml"), target, constants.COPYFILE_EXCL).catch((error: unknown) => {
+async function copySiteFile(name: string, directory: string): Promise<void> {
+  const target = join(directory, name);
+  await copyFile(join(sampleFolder, name), target, constants.COPYFILE_EXCL).catch((error: unknown) => {
     if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
   });
 }
@@ -169,6 +202,7 @@ function readOptions(args: string[]): { sample: SampleOptions; json: boolean } {
     const { values } = parseArgs({
       args,
       options: {
+        database: text,
         agents: text,
         messages: text,
         uploads: text,
@@ -178,7 +212,12 @@ function readOptions(args: string[]): { sample: SampleOptions; json: boolean } {
         json: { type: "boolean" },
       },
     });
+    const { database } = values;
+    if (database !== undefined && !isKind(database)) {
+      throw new Error(`--database is ${Object.keys(kinds).join(" or ")}, not ${database}`);
+    }
     const sample = {
+      ...(database !== undefined && { database }),
       ...(values.agents !== undefined && { agents: wholeNumber(values.agents) }),
       ...(values.messages !== undefined && { messages: wholeNumber(values.messages) }),
       ...(values.uploads !== undefined && { uploads: wholeNumber(values.uploads) }),
@@ -192,10 +231,14 @@ function readOptions(args: string[]): { sample: SampleOptions; json: boolean } {
       exitCodes.usage,
       "the sample's options cannot be understood",
       error instanceof Error ? error.message : String(error),
-      "options: --agents N --messages N --uploads N --upload-bytes N --directory DIR --time ISO --json",
+      "options: --database KIND --agents N --messages N --uploads N --upload-bytes N --directory DIR --time ISO --json",
       { cause: error },
     );
   }
+}
+
+function isKind(text: string): text is keyof typeof kinds {
+  return Object.hasOwn(kinds, text);
 }
 
 function wholeNumber(text: string): number {

@@ -94,8 +94,12 @@ export function* insertStatements(size: SampleSize): Generator<string> {
     moment(id * messagesPerConversation),
     moment(id * messagesPerConversation + 1),
   ]);
-  // An id that was given once is never given again, so that an audit event names one agent only.
-  yield `UPDATE sqlite_sequence SET seq = ${String(size.agents + (counts["audit_events"] ?? 0))} WHERE name = 'agents';\n`;
+}
+
+/** The highest id that each table with counted ids has given. One that was given is never given again: an audit event names one agent only. */
+export function givenIds(size: SampleSize): Record<string, number> {
+  const { agents = 0, prompts = 0, messages = 0, audit_events = 0, jobs = 0 } = rowCounts(size);
+  return { agents: agents + audit_events, prompts, messages, audit_events, jobs };
 }
 
 type Value = string | number | null;

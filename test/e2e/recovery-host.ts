@@ -43,7 +43,7 @@ export interface Operator {
 export interface RecoveryHost extends Operator {
   machine: Machine;
   agent: ThrowAwayAgent;
-  /** Folder of site.yaml, of the backups and of the operator's state. */
+  /** Folder of the site's configuration, of the backups and of the operator's state. */
   directory: string;
   site: string;
   sample: Awaited<ReturnType<typeof prepareSample>>;
@@ -63,7 +63,7 @@ export async function recoveryHost(options: SampleOptions = {}): Promise<Recover
   await needed();
   const directory = await mkdtemp(join(tmpdir(), "recovery-test-"));
   const sample = await prepareSample({ ...options, directory });
-  const site = join(directory, "site.yaml");
+  const { site } = sample;
   const agent = await startAgent();
   const machine = await createMachine({
     release: "12",

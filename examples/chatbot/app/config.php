@@ -25,7 +25,8 @@ $config = (static function (array $environment): array {
             'base_url' => rtrim($environment['OPENAI_BASE_URL'] ?? 'https://api.openai.com/v1', '/'),
             'name' => $environment['OPENAI_MODEL'] ?? 'gpt-4o-mini',
         ],
-        'database_path' => $inApplication($environment['DATABASE_PATH'] ?? 'data/admin.db'),
+        // A URL, or the path of an SQLite file.
+        'database' => $environment['ADMIN_DATABASE_URL'] ?? $inApplication($environment['DATABASE_PATH'] ?? 'data/admin.db'),
         'uploads_path' => $inApplication($environment['UPLOADS_PATH'] ?? 'data/uploads'),
         'upload_max_bytes' => (int) ($environment['UPLOAD_MAX_BYTES'] ?? 10 * 1024 ** 2),
         'heartbeat_path' => __DIR__ . '/data/worker.heartbeat',

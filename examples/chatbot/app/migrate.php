@@ -1,7 +1,7 @@
 <?php
 
 /**
- * Brings the database's schema up to date: each file of migrations/ once, in order of its name.
+ * Brings the database's schema up to date: each file of migrations/ for its kind once, in order of its name.
  * Run it as often as you like.
  */
 
@@ -11,14 +11,16 @@ use Chatbot\Database;
 
 require __DIR__ . '/bootstrap.php';
 
-$database = Database::openOrCreate($config['database_path']);
+$database = Database::openOrCreate($config['database']);
+$kind = Database::kind($database);
 $database->exec(
-    'CREATE TABLE IF NOT EXISTS schema_migrations (version TEXT PRIMARY KEY, applied_at TEXT NOT NULL) STRICT',
+    'CREATE TABLE IF NOT EXISTS schema_migrations (version TEXT PRIMARY KEY, applied_at TEXT NOT NULL)'
+    . ($kind === 'sqlite' ? ' STRICT' : ''),
 );
-foreach (glob(__DIR__ . '/migrations/*.sql') as $file) {
+foreach (glob(__DIR__ . "/migrations/$kind/*.sql") as $file) {
     $version = basename($file, '.sql');
     // The question stands inside the transaction, so that two runs at once apply a migration once.
-    $database->exec('BEGIN IMMEDIATE');
+    Database::beginWriting($database);
     $known = $database->prepare('SELECT 1 FROM schema_migrations WHERE version = ?');
     $known->execute([$version]);
     if ($known->fetchColumn() === false) {

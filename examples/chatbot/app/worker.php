@@ -18,7 +18,7 @@ pcntl_sigprocmask(SIG_BLOCK, [SIGTERM, SIGINT]);
 Log::info('worker started', ['pid' => getmypid()]);
 do {
     // Opened anew each time: a database that was replaced meanwhile must not go on being written in its old file.
-    $done = (new Jobs(Database::open($config['database_path'])))->doAll();
+    $done = (new Jobs(Database::open($config['database'])))->doAll();
     if ($done > 0) {
         Log::info('jobs done', ['jobs' => $done]);
     }

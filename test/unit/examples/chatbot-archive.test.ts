@@ -9,7 +9,7 @@ describe("the archive of the runbook's scripts", () => {
   });
 
   it("has the manifest that those scripts write", () => {
-    expect(manifestText(time, "chatbot.example.test", 3, 1_200_000))
+    expect(manifestText(time, "chatbot.example.test", "SQLite (admin.db.gz)", 3, 1_200_000))
       .toBe(`Backup created at: 2025-11-04T02:00:07Z
 Backup name: full_backup_20251104_020007
 Hostname: chatbot.example.test

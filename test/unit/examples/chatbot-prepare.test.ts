@@ -80,7 +80,7 @@ describe("the prepared sample", () => {
     const sizes = await Promise.all(members.map(async (path) => (await member(sample, path)).length));
     const bytes = sizes.reduce((sum, size) => sum + size, 0);
     expect((await member(sample, "MANIFEST.txt")).toString()).toBe(
-      manifestText(time, "chatbot.example.test", 3, bytes),
+      manifestText(time, "chatbot.example.test", "SQLite (admin.db.gz)", 3, bytes),
     );
   });
 
@@ -231,6 +231,27 @@ describe("the prepared sample", () => {
         exitCode: 2,
       });
     }
+  });
+});
+
+describe("the sample on PostgreSQL", () => {
+  it("has a dump as pg_dump makes it, the same each time, and a site that names it", async () => {
+    const make = (directory: string) =>
+      prepareSample({ database: "postgresql", directory: join(folder, directory), time });
+    const [one, other] = [await make("postgresql"), await make("postgresql-again")];
+    const path = "database/admin_postgres.sql.gz";
+    expect(await sha256(one.archive)).toBe(await sha256(other.archive));
+    const { stdout: dump } = await execa("gzip", ["-dc"], { input: await member(one, path) });
+    expect(dump).toContain("-- PostgreSQL database dump complete");
+    expect(dump).toContain("ALTER TABLE public.agents OWNER TO chatbot;");
+    expect(dump).toContain("SELECT pg_catalog.setval('public.agents_id_seq', 25, true);");
+    expect(one.rows).toEqual(sample.rows);
+    expect((await member(one, "MANIFEST.txt")).toString()).toContain(
+      "- Database: PostgreSQL (admin_postgres.sql.gz)",
+    );
+    const site = siteSchema.parse(parse(await readFile(one.site, "utf8")));
+    expect(site.databases.map(({ member }) => member)).toEqual([path]);
+    expect(site.stores.map((store) => join(one.site, "..", store.path))).toEqual([join(one.archive, "..")]);
   });
 });
 

@@ -3,7 +3,8 @@ import { expect, test } from "vitest";
 import { checkRequest, type CheckOptions } from "../../../runbook/checks.ts";
 import type { Facts } from "../../../runbook/step.ts";
 import { siteSchema } from "../../../site/schema.ts";
-import { smallSite, written } from "./small-site.ts";
+import { postgresql } from "./expected-plans.ts";
+import { smallSite, written, writtenPostgresql } from "./small-site.ts";
 
 const options: CheckOptions = { transport: "verified", restored: true, isolated: true, mark: "mark-1" };
 
@@ -14,7 +15,8 @@ function checks(changes: Partial<CheckOptions>): Facts[] {
 const titles = (some: readonly Facts[]) => some.map(({ title }) => title);
 
 test("the request of a restored and isolated host, whole: what only looks, what writes, then the traces of all that", () => {
-  const database = "/var/www/club/data/club.db";
+  const path = "/var/www/club/data/club.db";
+  const database = { name: "club", kind: "sqlite", path, member: "database/club.db.gz" };
   const ownedBy = { kind: "mode", owner: "www-data:www-data" };
   expect(checkRequest(smallSite, options)).toEqual({
     domain: "club.example.org",
@@ -27,13 +29,13 @@ test("the request of a restored and isolated host, whole: what only looks, what 
       { kind: "unit", title: "php8.2-fpm.service: running, enabled at boot", unit: "php8.2-fpm.service" },
       { kind: "unit", title: "nginx.service: running, enabled at boot", unit: "nginx.service" },
       { kind: "unit", title: "thumbnails.service: running, enabled at boot", unit: "thumbnails.service" },
-      { kind: "integrity", title: "database club: integrity", path: database },
-      { kind: "foreign-keys", title: "database club: references", database: "club", path: database },
+      { kind: "integrity", title: "database club: integrity", database },
+      { kind: "references", title: "database club: references", database },
       { kind: "restored-files", title: "uploads: hashes" },
       { ...ownedBy, title: "/var/www/club: owner and mode", path: "/var/www/club", mode: "755" },
       { ...ownedBy, title: ".env: owner and mode", path: "/var/www/club/.env", mode: "600" },
       { ...ownedBy, title: "config.php: owner and mode", path: "/var/www/club/config.php", mode: "600" },
-      { ...ownedBy, title: "data/club.db: owner and mode", path: database, mode: "660" },
+      { ...ownedBy, title: "data/club.db: owner and mode", path, mode: "660" },
       { ...ownedBy, title: "data: owner and mode", path: "/var/www/club/data", mode: "770" },
       { ...ownedBy, title: "/srv/uploads: owner and mode", path: "/srv/uploads", mode: "770" },
       {
@@ -57,10 +59,9 @@ test("the request of a restored and isolated host, whole: what only looks, what 
       {
         kind: "rows",
         title: "members: at least 3 rows",
-        database: "club",
+        database,
         table: "members",
         minimum: 3,
-        path: database,
       },
       {
         kind: "upload",
@@ -89,6 +90,25 @@ test("the request of a restored and isolated host, whole: what only looks, what 
       { kind: "isolated", title: "isolation" },
     ],
   });
+});
+
+test("PostgreSQL's server must run, and its database has no file whose mode could be looked at", () => {
+  const asked = checkRequest(siteSchema.parse(writtenPostgresql), options)["checks"] as Facts[];
+  expect(asked.slice(0, 1)).toEqual([
+    { kind: "unit", title: "postgresql.service: running, enabled at boot", unit: "postgresql.service" },
+  ]);
+  expect(asked.filter(({ kind }) => ["integrity", "references", "rows"].includes(kind as string))).toEqual([
+    { kind: "integrity", title: "database club: integrity", database: postgresql.facts },
+    { kind: "references", title: "database club: references", database: postgresql.facts },
+    {
+      kind: "rows",
+      title: "members: at least 3 rows",
+      table: "members",
+      minimum: 3,
+      database: postgresql.facts,
+    },
+  ]);
+  expect(titles(asked)).not.toContain("club_data: owner and mode");
 });
 
 test("without a restore point to compare with, only what the site itself can tell is asked", () => {
@@ -121,7 +141,7 @@ test("a site without databases, uploads and metrics is asked for none", () => {
     checks: [{ kind: "http", path: "/" }],
   });
   const kinds = (checkRequest(bare, options)["checks"] as Facts[]).map(({ kind }) => kind);
-  for (const kind of ["integrity", "foreign-keys", "restored-files", "metrics"]) {
+  for (const kind of ["integrity", "references", "restored-files", "metrics"]) {
     expect(kinds).not.toContain(kind);
   }
 });

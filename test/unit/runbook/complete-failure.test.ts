@@ -9,8 +9,8 @@ import {
 import type { Step } from "../../../runbook/step.ts";
 import { effectiveTriggers } from "../../../runbook/triggers.ts";
 import { siteSchema } from "../../../site/schema.ts";
-import { bundleInDrill, gitOnHost } from "./expected-plans.ts";
-import { request, smallSite, written } from "./small-site.ts";
+import { bundleInDrill, gitOnHost, postgresql } from "./expected-plans.ts";
+import { request, smallSite, written, writtenPostgresql } from "./small-site.ts";
 
 const variants = [
   { isolated: false, bundle: false },
@@ -43,6 +43,19 @@ test("a site from git on a real host is recovered by these steps", () => {
 test("a site from a bundle in a drill is recovered by these steps", () => {
   expect(planCompleteFailure(request({ isolated: true, bundle: true }))).toEqual(
     bundleInDrill(healthRequest(true)),
+  );
+});
+
+test("a site on PostgreSQL is recovered by the same steps: what its database is stands in their inputs", () => {
+  const site = siteSchema.parse(writtenPostgresql);
+  const checks = checkRequest(site, {
+    transport: "any",
+    restored: true,
+    isolated: false,
+    mark: "recovery-check-01234567-1",
+  });
+  expect(planCompleteFailure(request({ isolated: false, bundle: false, site }))).toEqual(
+    gitOnHost(checks, postgresql),
   );
 });
 

@@ -1,4 +1,4 @@
-import type { Step } from "../../../runbook/step.ts";
+import type { Facts, Step } from "../../../runbook/step.ts";
 
 // Written out by hand from the runbook and host/steps, not copied from what the program prints.
 const manifestSha256 = "0123456789abcdef".repeat(4);
@@ -38,13 +38,27 @@ const provision: Step = {
   timeoutSeconds: 3600,
 };
 
-const staged: Step[] = [
+interface ExpectedDatabase {
+  facts: Facts & { member: string };
+  /** Where a file of it lies on the host: not for a server's. */
+  files: string[];
+  /** Packages that it asks for. */
+  packages: string[];
+}
+
+const sqlite: ExpectedDatabase = {
+  facts: { name: "club", kind: "sqlite", path: databasePath, member: "database/club.db.gz" },
+  files: [databasePath],
+  packages: ["php8.2-sqlite3", "sqlite3"],
+};
+
+const staged = (database: ExpectedDatabase): Step[] => [
   {
     id: "stage-databases",
     title: "Databases whole and not empty",
     runbook: "1.6",
     script: "stage-databases",
-    inputs: { databases: [{ name: "club", member: "database/club.db.gz" }] },
+    inputs: { databases: [database.facts] },
     secrets: [],
     triggers: [],
     after: ["unpack"],
@@ -61,7 +75,7 @@ const staged: Step[] = [
         { path: "/var/www/club/data", member: "data/app_data.tar.gz", kind: "data" },
         { path: "/srv/uploads", member: "files/uploads.tar.gz", kind: "uploads" },
       ],
-      databasePaths: [databasePath],
+      databasePaths: database.files,
     },
     secrets: [],
     triggers: [],
@@ -79,7 +93,7 @@ const staged: Step[] = [
         { path: "/var/www/club/data", kind: "data" },
         { path: "/srv/uploads", kind: "uploads" },
       ],
-      databases: [{ name: "club", path: databasePath }],
+      databases: [database.facts],
       configuration: [
         { member: ".env", path: environmentFile, mode: "600" },
         { member: "config.php", path: "/var/www/club/config.php", mode: "600" },
@@ -106,7 +120,7 @@ const staged: Step[] = [
       environmentFile,
       requiredVariables: ["TOKEN"],
       load: "config.php",
-      databases: [{ name: "club", path: databasePath }],
+      databases: [database.facts],
     },
     secrets: [],
     triggers: [],
@@ -146,7 +160,7 @@ const staged: Step[] = [
       dataDirectories: "770",
       dataFiles: "660",
       dataFolders: ["/var/www/club/data", "/srv/uploads"],
-      databases: [databasePath],
+      databases: database.files,
       configuration: [
         { path: environmentFile, mode: "600" },
         { path: "/var/www/club/config.php", mode: "600" },
@@ -206,7 +220,7 @@ function download(serving: string[], remaining: string[]): Step {
   };
 }
 
-function unpack(after: string[]): Step {
+function unpack(after: string[], database: ExpectedDatabase): Step {
   return {
     id: "unpack",
     title: "Archive unpacked, all members there",
@@ -216,7 +230,7 @@ function unpack(after: string[]): Step {
       sha256: archiveSha256,
       manifestSha256,
       members: [
-        "database/club.db.gz",
+        database.facts.member,
         "data/app_data.tar.gz",
         "files/uploads.tar.gz",
         "config/.env",
@@ -282,6 +296,7 @@ function ending(authority: string, units: string[]): Step[] {
   ];
 }
 
+const servingWith = (database: ExpectedDatabase): string[] => [...serving, ...database.packages].sort();
 const serving = [
   "ca-certificates",
   "composer",
@@ -292,8 +307,6 @@ const serving = [
   "php8.2-cli",
   "php8.2-curl",
   "php8.2-fpm",
-  "php8.2-sqlite3",
-  "sqlite3",
 ];
 const servingIsolated = [
   "ca-certificates",
@@ -306,8 +319,6 @@ const servingIsolated = [
   "php8.2-cli",
   "php8.2-curl",
   "php8.2-fpm",
-  "php8.2-sqlite3",
-  "sqlite3",
 ];
 const remaining = ["certbot", "fail2ban", "python3-certbot-nginx", "python3-systemd", "ufw"];
 const remainingIsolated = [
@@ -319,15 +330,34 @@ const remainingIsolated = [
   "ufw",
 ];
 
+/** The same with the club's data in PostgreSQL. */
+export const postgresql: ExpectedDatabase = {
+  facts: {
+    name: "club",
+    kind: "postgresql",
+    database: "club_data",
+    role: "club",
+    roles: ["reporting"],
+    extensions: ["postgres_fdw"],
+    connection: { password: "DB_PASSWORD" },
+    member: "database/admin_postgres.sql.gz",
+    cluster: "15/main",
+    environmentFile,
+    environmentMember: "config/.env",
+  },
+  files: [],
+  packages: ["php8.2-pgsql", "postgresql-15", "postgresql-client-15"],
+};
+
 /** The small site on a real host, its application from git. `checks` is the request of the health step. */
-export function gitOnHost(checks: Step["inputs"]): Step[] {
+export function gitOnHost(checks: Step["inputs"], database = sqlite): Step[] {
   return [
     provision,
-    download(serving, remaining),
+    download(servingWith(database), remaining),
     install(
       "install-serving-packages",
       "Packages that the site serves with",
-      serving,
+      servingWith(database),
       "download-packages",
       6,
     ),
@@ -352,8 +382,8 @@ export function gitOnHost(checks: Step["inputs"]): Step[] {
       budgetSeconds: 300,
       timeoutSeconds: 1800,
     },
-    unpack(["fetch", "install-serving-packages"]),
-    ...staged,
+    unpack(["fetch", "install-serving-packages"], database),
+    ...staged(database),
     health(checks),
     install(
       "install-remaining-packages",
@@ -370,11 +400,11 @@ export function gitOnHost(checks: Step["inputs"]): Step[] {
 export function bundleInDrill(checks: Step["inputs"]): Step[] {
   return [
     provision,
-    download(servingIsolated, remainingIsolated),
+    download([...servingIsolated, ...sqlite.packages].sort(), remainingIsolated),
     install(
       "install-serving-packages",
       "Packages that the site serves with",
-      servingIsolated,
+      [...servingIsolated, ...sqlite.packages].sort(),
       "download-packages",
       6,
     ),
@@ -423,8 +453,8 @@ export function bundleInDrill(checks: Step["inputs"]): Step[] {
       budgetSeconds: 60,
       timeoutSeconds: 300,
     },
-    unpack(["close-egress"]),
-    ...staged,
+    unpack(["close-egress"], sqlite),
+    ...staged(sqlite),
     health(checks),
     install(
       "install-remaining-packages",

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { packagesOf } from "../../../runbook/packages.ts";
 import { siteSchema } from "../../../site/schema.ts";
-import { written } from "./small-site.ts";
+import { written, writtenPostgresql } from "./small-site.ts";
 
 const remaining = ["certbot", "fail2ban", "python3-certbot-nginx", "python3-systemd", "ufw"];
 
@@ -32,6 +32,17 @@ test("a database brings its tool and PHP's driver, once even when the driver is 
     "php8.2-sqlite3",
     "sqlite3",
   ]);
+});
+
+test("PostgreSQL is of the version that the Debian release packages", () => {
+  const { databases } = writtenPostgresql;
+  expect(packages({ databases }).serving).toEqual(
+    expect.arrayContaining(["php8.2-pgsql", "postgresql-15", "postgresql-client-15"]),
+  );
+  expect(packages({ databases }).serving).not.toContain("sqlite3");
+  expect(packages({ databases, server: { release: "13" }, php: { version: "8.4" } }).serving).toEqual(
+    expect.arrayContaining(["php8.4-pgsql", "postgresql-17", "postgresql-client-17"]),
+  );
 });
 
 test("a drill's host closes its egress and is its own certificate authority", () => {

@@ -42,6 +42,22 @@ export const written = {
   stores: [{ kind: "directory", name: "disk", path: "backups" }],
 };
 
+/** What the small site says of its database when that is in PostgreSQL. */
+export const writtenPostgresql = {
+  ...written,
+  databases: [
+    {
+      name: "club",
+      kind: "postgresql",
+      database: "club_data",
+      role: "club",
+      roles: ["reporting"],
+      extensions: ["postgres_fdw"],
+      connection: { password: "DB_PASSWORD" },
+    },
+  ],
+};
+
 export const smallSite: Site = siteSchema.parse(written);
 
 const commit = "c".repeat(40);

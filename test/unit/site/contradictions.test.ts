@@ -27,6 +27,17 @@ const http: Extract<Site["checks"][number], { kind: "http" }> = {
   text: "hello",
 };
 
+const postgresql: Extract<Site["databases"][number], { kind: "postgresql" }> = {
+  kind: "postgresql",
+  name: "club",
+  database: "club",
+  role: "club",
+  connection: { url: "MAIL_PASSWORD" },
+  roles: [],
+  extensions: [],
+  member: "database/admin_postgres.sql.gz",
+};
+
 const cases: [what: string, change: (site: Site) => void, issue: string][] = [
   ["no source", (site) => delete site.application.git, "application: says neither `git` nor `bundle`"],
   [
@@ -157,6 +168,43 @@ const cases: [what: string, change: (site: Site) => void, issue: string][] = [
     "a database's name twice",
     (site) => site.databases.push({ name: "club", kind: "sqlite", path: "data/two.db", member: "b" }),
     "databases[1].name: name club is already given",
+  ],
+  [
+    "no way to a database server",
+    (site) => (site.databases = [{ ...postgresql, connection: {} }]),
+    "databases[0].connection: give exactly one of `url` and `password`",
+  ],
+  [
+    "two ways to a database server",
+    (site) =>
+      (site.databases = [{ ...postgresql, connection: { url: "MAIL_PASSWORD", password: "ADMIN_TOKEN" } }]),
+    "databases[0].connection: give exactly one of `url` and `password`",
+  ],
+  [
+    "a port beside a URL",
+    (site) =>
+      (site.databases = [{ ...postgresql, connection: { url: "MAIL_PASSWORD", port: "ADMIN_TOKEN" } }]),
+    "databases[0].connection.port: the URL in MAIL_PASSWORD says it already",
+  ],
+  [
+    "a password that may be missing",
+    (site) => (site.databases = [{ ...postgresql, connection: { password: "DB_PASSWORD" } }]),
+    "databases[0].connection.password: DB_PASSWORD is not among configuration.requiredVariables",
+  ],
+  [
+    "two databases under one name in the server",
+    (site) => (site.databases = [postgresql, { ...postgresql, name: "two", member: "b.dump" }]),
+    "databases[1].database: database club is already given by databases[0].database",
+  ],
+  [
+    "the role among the further ones",
+    (site) => (site.databases = [{ ...postgresql, roles: ["club"] }]),
+    "databases[0].roles[0]: club is already given by databases[0].role",
+  ],
+  [
+    "an extension twice",
+    (site) => (site.databases = [{ ...postgresql, extensions: ["dblink", "dblink"] }]),
+    "databases[0].extensions[1]: dblink is already given",
   ],
   [
     "the system as application",
@@ -290,6 +338,10 @@ test.each(cases)("%s", (_what, change, issue) => {
 
 test("the good site contradicts itself nowhere: uploads and a database lie inside its data", () => {
   expect(issuesWhen(() => undefined)).toEqual([]);
+});
+
+test("a site may have its data in PostgreSQL", () => {
+  expect(issuesWhen((site) => (site.databases = [postgresql]))).toEqual([]);
 });
 
 test("what git clones in these forms is allowed", () => {

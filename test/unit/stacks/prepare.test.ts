@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, unlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { gunzipSync } from "node:zlib";
+import { gunzipSync, gzipSync } from "node:zlib";
 import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
 import { pinOf, type Pin } from "../../../backups/restore-point.ts";
 import { planCompleteFailure } from "../../../runbook/complete-failure.ts";
@@ -12,7 +12,7 @@ import { OperatorError } from "../../../site/operator-error.ts";
 import { prepareRecovery, sitePoints } from "../../../stacks/prepare.ts";
 import type { RecoverySettings } from "../../../stacks/settings.ts";
 import { manifestText, packArchive } from "../backups/archives.ts";
-import { written } from "../runbook/small-site.ts";
+import { written, writtenPostgresql } from "../runbook/small-site.ts";
 import { commit, siteFolder, type SiteFolder } from "./site-folder.ts";
 
 let cache: string;
@@ -242,6 +242,22 @@ test("a point that lacks members of the site is refused with their names", async
     exitCode: 4,
     what: "the restore point full_backup_20260301_020000 does not hold all of the site",
     why: "it lacks database/club.db.gz (database club), data/app_data.tar.gz (data data), config/config.php (configuration config.php)",
+  });
+});
+
+test("a dump of a newer PostgreSQL than the replacement server has is refused before a host is touched", async () => {
+  const { databases } = writtenPostgresql;
+  folder = siteFolder({
+    databases,
+    configuration: { ...written.configuration, requiredVariables: ["TOKEN", "DB_PASSWORD"] },
+  });
+  const dump = gzipSync("-- Dumped from database version 17.2\n-- Dumped by pg_dump version 17.2\n");
+  folder.backUp({ named: "20260301_020000", files: { "database/admin_postgres.sql.gz": dump } });
+  const error = await refusal(await pinOfNewest());
+  expect(error).toMatchObject({
+    exitCode: 4,
+    what: "the restore point full_backup_20260301_020000 is of a newer PostgreSQL than the replacement server has",
+    why: "database/admin_postgres.sql.gz was made with PostgreSQL 17, and Debian 12 has 15",
   });
 });
 

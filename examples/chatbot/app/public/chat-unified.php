@@ -30,7 +30,7 @@ if (!Conversations::isId($id)) {
     exit;
 }
 
-$conversations = new Conversations(Database::open($config['database_path']));
+$conversations = new Conversations(Database::open($config['database']));
 $messages = [...$conversations->history($id), ['role' => 'user', 'content' => $message]];
 // Asked outside any transaction: a slow model must not hold the database.
 $fromModel = (new Model($config['model']))->reply($messages);

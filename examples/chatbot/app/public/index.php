@@ -8,7 +8,7 @@ use Chatbot\Database;
 require __DIR__ . '/../bootstrap.php';
 
 $name = htmlspecialchars($config['name']);
-$agents = (new Agents(Database::open($config['database_path'])))->all();
+$agents = (new Agents(Database::open($config['database'])))->all();
 
 ?>
 <!doctype html>

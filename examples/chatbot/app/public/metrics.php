@@ -11,7 +11,7 @@ use Chatbot\Uploads;
 
 require __DIR__ . '/../bootstrap.php';
 
-$database = Database::open($config['database_path']);
+$database = Database::open($config['database']);
 $rows = static fn (string $table): int => (int) $database->query("SELECT count(*) FROM $table")->fetchColumn();
 $metrics = [
     'chatbot_agents' => ['Agents.', $rows('agents')],
@@ -22,7 +22,7 @@ $metrics = [
         (int) $database->query("SELECT count(*) FROM jobs WHERE state = 'waiting'")->fetchColumn(),
     ],
     'chatbot_uploads' => ['Uploaded files.', (new Uploads($config['uploads_path']))->count()],
-    'chatbot_database_bytes' => ['Size of the database file.', (int) filesize($config['database_path'])],
+    'chatbot_database_bytes' => ['Size of the database.', Database::bytes($database)],
 ];
 
 header('Content-Type: text/plain; version=0.0.4; charset=utf-8');

@@ -125,6 +125,6 @@ final class AdminApi
 
     private function agents(): Agents
     {
-        return new Agents(Database::open($this->config['database_path']));
+        return new Agents(Database::open($this->config['database']));
     }
 }

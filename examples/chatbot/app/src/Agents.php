@@ -41,8 +41,7 @@ final class Agents
     /** Deletes an agent with its prompts and writes what it was to audit_events; false when there is none. */
     public function delete(int $id, string $actor): bool
     {
-        // Immediate: two deletions at once must not both read the agent before one of them writes.
-        $this->database->exec('BEGIN IMMEDIATE');
+        Database::beginWriting($this->database);
         $agent = $this->find($id);
         if ($agent !== null) {
             $this->database->prepare('DELETE FROM agents WHERE id = ?')->execute([$id]);

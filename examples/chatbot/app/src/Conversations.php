@@ -40,7 +40,7 @@ final class Conversations
     public function store(string $id, string $message, string $reply): void
     {
         $now = Database::now();
-        $this->database->exec('BEGIN IMMEDIATE');
+        Database::beginWriting($this->database);
         $new = $this->database->prepare(
             'INSERT INTO conversations (id, agent_id, created_at)
              VALUES (?, (SELECT min(id) FROM agents), ?) ON CONFLICT (id) DO NOTHING',

@@ -1,0 +1,68 @@
+import { readdir } from "node:fs/promises";
+import type { Readable } from "node:stream";
+import { execa } from "execa";
+import { exitCodes, OperatorError } from "../../site/operator-error.ts";
+
+const versionsFolder = "/usr/lib/postgresql";
+
+/**
+ * Fills a database of a PostgreSQL cluster that lives for this alone, and writes `file`: what `pg_dump | gzip` makes of it, as the
+ * runbook's script calls them. `name` is the database's name and that of its owner, as whom `statements` are carried out.
+ *
+ * The cluster listens on a socket in a folder of its own, and nowhere else. It ends with the shell that made it: not even the
+ * death of this process leaves it behind.
+ */
+export async function dumpOfThrowAwayCluster(
+  name: string,
+  statements: Readable,
+  file: string,
+): Promise<void> {
+  const versions = (await readdir(versionsFolder).catch(() => [])).sort(
+    (one, other) => Number(other) - Number(one),
+  );
+  const [newest] = versions;
+  if (newest === undefined) {
+    throw new OperatorError(
+      exitCodes.missingHere,
+      "there is no PostgreSQL server on this computer",
+      `${versionsFolder} is empty`,
+      "run: sudo apt-get install -y postgresql",
+    );
+  }
+  // initdb refuses to run as root.
+  const account = process.getuid?.() === 0 ? ["runuser", "-u", "postgres", "--"] : [];
+  const [program, ...options] = [
+    ...account,
+    "bash",
+    "-c",
+    script,
+    "sample",
+    `${versionsFolder}/${newest}/bin`,
+    name,
+  ];
+  await execa(program, options, {
+    cwd: "/",
+    input: statements,
+    stdout: { file },
+    extendEnv: false,
+    env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C.UTF-8" },
+  });
+}
+
+const script = `
+set -euo pipefail
+export PATH=$1:$PATH PGHOST
+name=$2
+PGHOST=$(mktemp -d /tmp/sample-postgresql.XXXXXX)
+trap 'pg_ctl --pgdata "$PGHOST/data" --silent --mode immediate stop; rm -rf "$PGHOST"' EXIT
+{
+  initdb --pgdata "$PGHOST/data" --username postgres --auth trust --encoding UTF8 --locale C.UTF-8 --no-sync
+  pg_ctl --pgdata "$PGHOST/data" --silent --wait --log "$PGHOST/log" --options "-c listen_addresses= -c unix_socket_directories=$PGHOST -c fsync=off" start
+  psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --username postgres --command "CREATE ROLE $name LOGIN" --command "CREATE DATABASE $name OWNER $name"
+} </dev/null >&2
+psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --username "$name" --output /dev/null --file - "$name"
+# Its key would be another each time.
+options=(--username "$name")
+if pg_dump --help | grep -q -- --restrict-key; then options+=(--restrict-key=sample); fi
+pg_dump "\${options[@]}" "$name" </dev/null | gzip -n -1
+`;

@@ -1,0 +1,37 @@
+import { debianVersions } from "../site/debian-versions.ts";
+import type { Database, Site } from "../site/schema.ts";
+import { hostPath } from "./host-path.ts";
+import type { Facts } from "./step.ts";
+
+/** A database as host/databases.sh is told of it, in steps and checks alike; `kind` names the file in host/databases/. */
+export function databaseFacts(site: Site, database: Database): Facts {
+  switch (database.kind) {
+    case "sqlite":
+      return { ...database, path: hostPath(site, database.path) };
+    case "postgresql":
+      return {
+        ...database,
+        connection: JSON.parse(JSON.stringify(database.connection)) as Facts,
+        // As Debian's tools name the cluster that the package makes.
+        cluster: `${debianVersions[site.server.release].postgresql}/main`,
+        environmentFile: hostPath(site, site.configuration.environmentFile),
+        environmentMember: `config/${site.configuration.environmentFile}`,
+      };
+  }
+}
+
+/** The database files of a site: what lies in its folders, and has an owner and a mode there. */
+export function databaseFiles(site: Site): string[] {
+  return site.databases.flatMap((database) => (database.kind === "sqlite" ? [database.path] : []));
+}
+
+/** The Debian packages that a kind of database needs, for PHP of a version such as 8.2. */
+export function databasePackages(site: Site): string[] {
+  const php = `php${site.php.version}`;
+  const version = debianVersions[site.server.release].postgresql;
+  return site.databases.flatMap(({ kind }) =>
+    kind === "sqlite"
+      ? ["sqlite3", `${php}-sqlite3`]
+      : [`postgresql-${version}`, `postgresql-client-${version}`, `${php}-pgsql`],
+  );
+}

@@ -1,0 +1,330 @@
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { gunzipSync, gzipSync } from "node:zlib";
+import { execa } from "execa";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { runRecordSchema, type RunRecord } from "../../evidence/record.ts";
+import { recoveryHost, trustAnAuthority, type RecoveryHost } from "./recovery-host.ts";
+
+/** Planted in the site's environment file; in the URL the password is written as URLs demand. */
+const password = "pl@nted-pw'77-$x";
+const planted = {
+  ADMIN_TOKEN: "planted#token$with'quotes-8d21",
+  ADMIN_DATABASE_URL: `postgres://chatbot:${encodeURIComponent(password)}@localhost:5432/chatbot`,
+};
+const plain = "database/admin_postgres.sql.gz";
+
+let host: RecoveryHost;
+let work: string;
+/** The dump in the sample's backup. */
+let dump: string;
+let points = 0;
+
+beforeAll(async () => {
+  host = await recoveryHost({ database: "postgresql", environment: planted });
+  await trustAnAuthority(host);
+  work = await mkdtemp(join(tmpdir(), "postgresql-test-"));
+  const { stdout } = await execa(
+    "tar",
+    ["-xzOf", host.sample.archive, `${pointOf(host.sample.archive)}/${plain}`],
+    {
+      encoding: "buffer",
+    },
+  );
+  dump = gunzipSync(stdout).toString();
+});
+
+afterAll(async () => {
+  await rm(work, { recursive: true, force: true });
+  await host.close();
+});
+
+describe("a site on PostgreSQL", { timeout: 900_000 }, () => {
+  test("comes back row by row, with its sequences and owners, its password seen nowhere", async () => {
+    await watchForPasswords();
+    const record = await rebuilt([]);
+    expect(record.error).toBeUndefined();
+    expect(await rowsOnHost()).toEqual(lines(dump));
+    expect(await query("SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'")).toBe(
+      "chatbot",
+    );
+    expect(await query("SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = 'chatbot'")).toBe(
+      "chatbot",
+    );
+    expect(await query("SELECT nextval('agents_id_seq')")).toBe(
+      String((host.sample.rows["agents"] ?? 0) + (host.sample.rows["audit_events"] ?? 0) + 1),
+    );
+    // Nothing that the recovery needed for itself is left.
+    expect(await query("SELECT string_agg(extname, ' ') FROM pg_extension")).toBe("plpgsql");
+    expect(await query("SELECT count(*) FROM pg_roles WHERE rolname ~ '^recovery'")).toBe("0");
+    expect(await host.onHost("ls -d /run/recovery-login.* /var/lib/recovery-load 2>/dev/null || true")).toBe(
+      "",
+    );
+
+    expect(await passwordsSeen()).toBe("");
+    await host.onHost(
+      `bash -c 'exec -a "$(head -n 1 /root/patterns)" tail -f /dev/null' & until test -s /root/seen; do :; done; kill $!`,
+    );
+    await host.onHost("systemctl stop password-watch");
+    const search = (places: string) =>
+      host.onHost(`grep -rlF -f /root/patterns ${places} 2>/dev/null || true`);
+    expect(await search("/var/www/chatbot")).toBe("/var/www/chatbot/.env\n");
+    expect(await search("/var/log /var/lib/recovery /run/recovery /etc")).toBe("");
+    expect(await host.onHost("journalctl -q -o cat | grep -cF -f /root/patterns || true")).toBe("0\n");
+    const { stdout } = await execa(
+      "grep",
+      ["-rlF", "-e", password, "-e", encodeURIComponent(password), join(host.directory, "state")],
+      { reject: false },
+    );
+    expect(stdout).toBe("");
+  });
+
+  test("is left as it is by a dump that fails half way, and by what that dump did before", async () => {
+    const before = await query("SELECT oid FROM pg_database WHERE datname = 'chatbot'");
+    const point = await archiveWith(
+      plain,
+      gzipSync(
+        dump.replace(
+          /^CREATE INDEX jobs_by_state .*$/m,
+          "ALTER ROLE chatbot PASSWORD 'stolen';\nALTER ROLE chatbot SET search_path = nowhere;\nDROP DATABASE chatbot WITH (FORCE);",
+        ),
+      ),
+    );
+    const record = await rebuilt(["--point", point, "--again", host.machine.address], 1);
+    expect(record.error).toMatchObject({
+      what: "Databases whole and not empty: the dump of the database admin cannot be loaded",
+      why: expect.stringContaining("must be owner of database chatbot") as string,
+    });
+    expect(await query("SELECT oid FROM pg_database WHERE datname = 'chatbot'")).toBe(before);
+    expect(await query("SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = 'chatbot'")).toBe(
+      "chatbot",
+    );
+    expect(await query("SELECT count(*) FROM pg_database WHERE datname ~ '_recovery_new'")).toBe("0");
+    expect(await query("SELECT rolconfig IS NULL FROM pg_roles WHERE rolname = 'chatbot'")).toBe("t");
+    // The old site serves on, with the password that it has.
+    expect(
+      await host.onHost("curl -s --resolve chatbot.example.test:443:127.0.0.1 https://chatbot.example.test/"),
+    ).toContain("agents are ready to talk");
+  });
+
+  test.each([
+    ["\\! touch /tmp/taken", "backslash commands are restricted"],
+    ["COPY agents FROM PROGRAM 'touch /tmp/taken';", "pg_execute_server_program"],
+    ["SET ROLE postgres;", 'permission denied to set role "postgres"'],
+  ])("is not touched by a dump with %s", async (hostile, words) => {
+    const point = await archiveWith(
+      plain,
+      gzipSync(dump.replace(/^CREATE INDEX jobs_by_state /m, `${hostile}\n$&`)),
+    );
+    const record = await rebuilt(["--point", point, "--again", host.machine.address], 1);
+    expect(record.error?.why).toContain(words);
+    expect(await host.onHost("ls /tmp/taken 2>/dev/null || true")).toBe("");
+  });
+
+  test("takes a dump with messages of pg_dump, data that looks like commands, rows that break a constraint, grants and extensions", async () => {
+    await configure(
+      "    role: chatbot\n",
+      "    role: chatbot\n    roles: [reporting]\n    extensions: [postgres_fdw]\n",
+    );
+    const point = await archiveWith(
+      plain,
+      gzipSync(
+        [
+          "pg_dump: warning: there are circular foreign-key constraints on this table:",
+          "pg_dump: detail: agents",
+          dump
+            .replace(
+              /^CREATE TABLE public.agents/m,
+              [
+                "CREATE EXTENSION IF NOT EXISTS pgcrypto WITH SCHEMA public;",
+                "COMMENT ON EXTENSION pgcrypto IS 'cryptographic functions';",
+                "CREATE EXTENSION IF NOT EXISTS postgres_fdw WITH SCHEMA public;",
+                "COMMENT ON EXTENSION postgres_fdw IS 'foreign-data wrapper';",
+                "CREATE TABLE public.traps (text text, parent integer);",
+                "COPY public.traps (text, parent) FROM stdin;",
+                "\\\\.\t1",
+                "\\N\t\\N",
+                "\\\\restrict sample\t999",
+                "pg_dump: no message\t1",
+                "\\.",
+                "GRANT SELECT ON public.traps TO reporting;",
+                "$&",
+              ]
+                .join("\n")
+                .replaceAll("$", "$$$$")
+                .replace(/\$\$&$/, "$&"),
+            )
+            .replace(
+              /^-- PostgreSQL database dump complete$/m,
+              "ALTER TABLE public.traps ADD CONSTRAINT traps_parent FOREIGN KEY (parent) REFERENCES public.agents (id) NOT VALID;\n\n--\n$&",
+            ),
+          "pg_dump: done",
+          "",
+        ].join("\n"),
+      ),
+    );
+    const record = await rebuilt(["--point", point, "--again", host.machine.address]);
+    expect(record.error).toBeUndefined();
+    expect(record.steps.find(({ id }) => id === "stage-databases")?.facts["admin"]).toMatchObject({
+      violations: { "traps_parent of traps": 1 },
+      removedFromDump: [
+        "pg_dump: warning: there are circular foreign-key constraints on this table:",
+        "pg_dump: detail: agents",
+        "pg_dump: done",
+      ],
+      rows: { traps: 4, agents: host.sample.rows["agents"] },
+    });
+    expect(
+      await query("SELECT string_agg(coalesce(text, 'NULL'), '|' ORDER BY parent, text) FROM traps"),
+    ).toBe("\\.|pg_dump: no message|\\restrict sample|NULL");
+    expect(await query("SELECT has_table_privilege('reporting', 'traps', 'SELECT')")).toBe("t");
+    expect(
+      await query(
+        "SELECT string_agg(extname || ' ' || pg_get_userbyid(extowner), ', ' ORDER BY extname) FROM pg_extension",
+      ),
+    ).toBe("pgcrypto chatbot, plpgsql postgres, postgres_fdw postgres");
+    // What stood there is kept, out of reach of the site's role.
+    expect(
+      await query(
+        "SELECT count(*) FROM pg_database WHERE datname ~ '^chatbot_replaced_' AND pg_get_userbyid(datdba) = 'postgres'",
+      ),
+    ).toBe("1");
+  });
+
+  test.each([
+    ["custom", "database/admin.dump", "pg_dump -Fc chatbot"],
+    [
+      "directory",
+      "database/admin.tar",
+      "rm -rf /tmp/dump && pg_dump -Fd -f /tmp/dump chatbot && tar -C /tmp -cf - dump",
+    ],
+  ])("takes pg_dump's %s format", async (_, member, command) => {
+    const packed = await host.onHost(`cd / && runuser -u postgres -- bash -c '${command}' | base64 -w0`);
+    const before = await rowsOnHost();
+    const point = await archiveWith(member, Buffer.from(packed, "base64"));
+    await configure(/^ {4}member: .*\n|(?<= {4}role: chatbot\n)/m, `    member: ${member}\n`);
+    const record = await rebuilt(["--point", point, "--again", host.machine.address]);
+    expect(record.error).toBeUndefined();
+    expect(await rowsOnHost()).toEqual(before);
+  });
+
+  test("is told when an index has lost a row, and when a row has lost its parent", async () => {
+    // As PostgreSQL would after a crash of a lying disk: the index is not told of a row.
+    await superuser(
+      `UPDATE pg_index SET indisready = false WHERE indexrelid = 'conversations_of_agent'::regclass`,
+    );
+    await superuser("INSERT INTO conversations (id, agent_id, created_at) VALUES ('lost', 1, 'now')");
+    await superuser(
+      `UPDATE pg_index SET indisready = true WHERE indexrelid = 'conversations_of_agent'::regclass`,
+    );
+    await superuser(
+      "SET session_replication_role = replica; DELETE FROM conversations WHERE id = 'conversation-0000001'",
+    );
+    const { exitCode, stdout } = await host.recovery(
+      "check",
+      "--site",
+      host.site,
+      "--host",
+      `root@${host.machine.address}`,
+      "--host-key",
+      host.machine.hostKey,
+      "--json",
+    );
+    expect(exitCode).toBe(1);
+    const { checks } = JSON.parse(stdout) as { checks: RunRecord["checks"] };
+    const seen = Object.fromEntries(checks.filter(({ ok }) => !ok).map(({ title, seen }) => [title, seen]));
+    expect(seen).toEqual({
+      "database admin: integrity": expect.stringContaining("lacks matching index tuple") as string,
+      "database admin: references": expect.stringContaining(
+        "messages_conversation_id_fkey of messages: 8 rows",
+      ) as string,
+    });
+  });
+});
+
+function pointOf(archive: string): string {
+  return archive.replace(/^.*\/|\.tar\.gz$/g, "");
+}
+
+/** The backup once more, a minute younger each time, with another database in it. Returns the point's id. */
+async function archiveWith(member: string, content: Buffer): Promise<string> {
+  const { archive, time } = host.sample;
+  const id = pointOf(archive);
+  const moment = new Date(time.getTime() - ++points * 60_000).toISOString().slice(0, 19);
+  const other = `full_backup_${moment.replaceAll(/[-:]/g, "").replace("T", "_")}`;
+  await execa("tar", ["-xzf", archive, "-C", work]);
+  await execa("mv", [join(work, id), join(work, other)]);
+  await rm(join(work, other, plain));
+  await writeFile(join(work, other, member), content);
+  const manifest = join(work, other, "MANIFEST.txt");
+  const text = await readFile(manifest, "utf8");
+  await writeFile(
+    manifest,
+    text
+      .replace(/^Backup created at: .*$/m, `Backup created at: ${moment}Z`)
+      .replace("admin_postgres.sql.gz", "its database"),
+  );
+  await execa("tar", ["-czf", join(archive, "..", `${other}.tar.gz`), "-C", work, other]);
+  return other;
+}
+
+async function configure(pattern: string | RegExp, replacement: string): Promise<void> {
+  const text = await readFile(host.site, "utf8");
+  const changed = text.replace(pattern, replacement);
+  expect(changed).not.toBe(text);
+  await writeFile(host.site, changed);
+}
+
+async function rebuilt(options: string[], code = 0): Promise<RunRecord> {
+  const target = ["--host", `root@${host.machine.address}`, "--host-key", host.machine.hostKey];
+  const { exitCode, stdout, stderr } = await host.recovery(
+    "rebuild",
+    "--site",
+    host.site,
+    ...target,
+    "--yes",
+    "--json",
+    ...options,
+  );
+  expect(exitCode, stderr).toBe(code);
+  return runRecordSchema.parse((JSON.parse(stdout) as { record: unknown }).record);
+}
+
+async function superuser(sql: string): Promise<string> {
+  const quoted = sql.replaceAll("'", String.raw`'\''`);
+  return (
+    await host.onHost(`cd / && runuser -u postgres -- psql -X -q -At -d chatbot -c '${quoted}'`)
+  ).trim();
+}
+const query = superuser;
+
+/** What a dump holds, in no order, without what a dump says of itself and what the checks have written since. */
+function lines(text: string): string[] {
+  return text
+    .split("\n")
+    .filter(
+      (line) =>
+        !/^(--|\\(un)?restrict |$)|recovery-check-|setval\('public\.(messages|jobs)_id_seq'/.test(line),
+    )
+    .sort();
+}
+
+async function rowsOnHost(): Promise<string[]> {
+  return lines(await host.onHost("cd / && runuser -u postgres -- pg_dump chatbot"));
+}
+
+/** Looks at the arguments and environments of all processes on the host, again and again. The patterns stand in a file. */
+async function watchForPasswords(): Promise<void> {
+  const patterns = Buffer.from(`${password}\n${encodeURIComponent(password)}\n`).toString("base64");
+  await host.onHost(
+    [
+      `echo ${patterns} | base64 -d >/root/patterns`,
+      "systemd-run --quiet --unit=password-watch bash -c 'while :; do grep -alF -f /root/patterns /proc/[0-9]*/cmdline /proc/[0-9]*/environ >>/root/seen; sleep 0.05; done'",
+    ].join(" && "),
+  );
+}
+
+function passwordsSeen(): Promise<string> {
+  return host.onHost("cat /root/seen");
+}
