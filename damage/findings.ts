@@ -162,14 +162,17 @@ function isOfConfiguration(said: string): boolean {
 
 function databaseFindings(site: Site, report: HostReport): Finding[] {
   const states: Record<string, string> = {
-    missing: "its file is not there",
-    empty: "its file is empty",
+    missing: "it is not there",
+    empty: "it is empty",
     corrupt: "it is damaged",
   };
   return [
     ...report.databases.map(({ name, state, said }) => {
       const subject = `database ${name}`;
-      if (state === "ok") return ok(subject, "quick_check found nothing");
+      if (state === "ok") return ok(subject, said || "quick_check found nothing");
+      if (state === "down") {
+        return bad(subject, `its server does not answer: ${said}`, "database-server-failure");
+      }
       const lost = Object.hasOwn(states, state) ? states[state] : undefined;
       return lost === undefined
         ? unknown(subject, said || "it could not be looked at")

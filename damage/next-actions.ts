@@ -39,7 +39,13 @@ export function nextActions(facts: Facts, verdict: Verdict, words: CommandWords)
   const points: NextAction = { what: "see which restore points there are", command: recovery("points list") };
   const workers = site.workers.map(({ unit }) => unit);
   const stop = (what: string) => onHost(what, `systemctl stop nginx.service ${workers.join(" ")}`.trim());
-  const files = site.databases.map(({ path }) => shellWord(absolute(site.application.path, path)));
+  const copies = site.databases.map((database) => {
+    if (database.kind === "sqlite") {
+      return `cp -a ${shellWord(absolute(site.application.path, database.path))}* /root/damaged/`;
+    }
+    const dump = shellWord(`/root/damaged/${database.name}.dump`);
+    return `runuser -u postgres -- pg_dump --format=custom ${shellWord(database.database)} >${dump}`;
+  });
 
   switch (verdict.scenario) {
     case "complete-failure":
@@ -55,7 +61,7 @@ export function nextActions(facts: Facts, verdict: Verdict, words: CommandWords)
         stop("2.1: stop what writes"),
         onHost(
           "2.2: keep what is there, with its journal",
-          `umask 077 && mkdir -p /root/damaged && cp -a ${files.map((file) => `${file}*`).join(" ")} /root/damaged/`,
+          ["umask 077", "mkdir -p /root/damaged", ...copies].join(" && "),
         ),
         { ...points, what: "2.3: choose the newest point of before the damage" },
         {

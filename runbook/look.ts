@@ -13,7 +13,11 @@ export function lookInputs(site: Site): string {
     ["php", php.version],
     ...configuration.requiredVariables.map((name) => ["required", name]),
     ...servingUnits(site).map((unit) => ["unit", unit]),
-    ...site.databases.map(({ name, path }) => ["database", name, hostPath(site, path)]),
+    ...site.databases.map((database) =>
+      database.kind === "sqlite"
+        ? ["database", database.name, hostPath(site, database.path)]
+        : ["postgresql", database.name, database.database],
+    ),
     ...site.checks.flatMap((check) =>
       check.kind === "rows" ? [["table", check.database, check.table]] : [],
     ),

@@ -235,7 +235,18 @@ describe("the verdict", () => {
     [
       "a database that is gone",
       onHost({ databases: [{ ...corrupt, state: "missing", said: "" }] }),
-      corruption("database club: its file is not there"),
+      corruption("database club: it is not there"),
+    ],
+    [
+      "a database whose server does not answer",
+      onHost({ databases: [{ name: "club", state: "down", said: "connection refused" }] }),
+      wrong(
+        "database-server-failure",
+        "Database server failure",
+        "P0",
+        1,
+        "database club: its server does not answer: connection refused",
+      ),
     ],
     [
       "too few rows",
