@@ -80,6 +80,12 @@ export const runRecordSchema = z.strictObject({
     storedBytes: z.number(),
   }),
   host: z.strictObject({ address: z.string(), hostKeyFingerprint: z.string() }),
+  baked: z
+    .boolean()
+    .default(false)
+    .describe(
+      "The machine had the site's packages before the clock started: its times are no measure of the RTO.",
+    ),
   preparationSeconds: seconds.describe("One-time work before the clock started: engine and base system."),
   steps: z.array(stepRecordSchema),
   checks: z.array(checkRecordSchema).describe("As they were at the end of the run."),

@@ -33,6 +33,11 @@ export function report(record: RunRecord): string {
       ]),
     ]),
     "",
+    ...(record.baked
+      ? [
+          "note: the packages were baked into the machine before the clock started: these times are no measure of the RTO",
+        ]
+      : []),
     ...record.notes.map((note) => `note: ${note}`),
     summary(record),
   ];

@@ -8,11 +8,13 @@ import { OperatorError, exitCodes } from "../site/operator-error.ts";
 import { codenames, findDebianMirror, sourcesOf, type DebianRelease } from "./debian-mirror.ts";
 import { ensureDebianPackages, pathWithSystemFolders, type DebianNeed } from "./debian-packages.ts";
 
-/** The base system of a release: a blank Debian, unpacked, never written to; machines lie over it as overlays. */
+/** What machines lie over as overlays, never written to: a blank Debian, or one with packages baked in. */
 export interface Base {
   release: DebianRelease;
   /** The unpacked root; the lower directory of every machine's overlay. */
   root: string;
+  /** Changes with what it was made of. */
+  digest: string;
   /** The hosts its packages come from. */
   mirrors: { host: string; port: number }[];
 }
@@ -21,6 +23,7 @@ export interface Base {
 export const baseNeeds: readonly DebianNeed[] = [
   { command: "mmdebstrap", package: "mmdebstrap" },
   { command: "flock", package: "util-linux" },
+  { command: "unshare", package: "util-linux" },
   { command: "/usr/share/keyrings/debian-archive-keyring.gpg", package: "debian-archive-keyring" },
 ];
 
@@ -31,7 +34,7 @@ const buildScript = fileURLToPath(new URL("build-base.sh", import.meta.url));
 const busy = 75;
 
 /** Folder that holds the bases: one-time work, safe to delete while no machine runs. */
-function baseCache(environment: NodeJS.ProcessEnv = process.env): string {
+export function baseCache(environment: NodeJS.ProcessEnv = process.env): string {
   const cache = environment["XDG_CACHE_HOME"];
   return join(cache?.startsWith("/") ? cache : join(homedir(), ".cache"), "recovery-stack", "base");
 }
@@ -63,9 +66,9 @@ export async function ensureBase(
   const description = JSON.stringify({ recipeVersion, release, include, sources });
   const digest = createHash("sha256").update(description).digest("hex").slice(0, 12);
   const folder = join(baseCache(), `debian-${release}-${digest}`);
-  const base: Base = { release, root: join(folder, "root"), mirrors: mirrorsOf(sources) };
+  const base: Base = { release, root: join(folder, "root"), digest, mirrors: mirrorsOf(sources) };
 
-  const state = stateOf(folder);
+  const state = stateOfBase(folder);
   if (state === "complete") return base;
   if (state === "damaged") say(`the base system in ${folder} is damaged; making it again`);
 
@@ -82,25 +85,53 @@ export async function ensureBase(
   say(
     `making the base system, Debian ${release} from ${sources[0]?.split(" ")[1] ?? ""} (once; about 20 seconds)`,
   );
-  const arguments_ = [
-    `${folder}.lock`,
-    "bash",
-    buildScript,
+  const { failed, lines } = await buildBase(
     folder,
-    codenames[release],
-    include.join(","),
     description,
-    ...sources,
-  ];
+    ["stock", codenames[release], include.join(","), ...sources],
+    say,
+    signal,
+  );
+  if (failed) {
+    const errors = lines.filter((line) => /^(E|W|Err|error)/i.test(line));
+    throw new OperatorError(
+      exitCodes.missingHere,
+      `the base system, Debian ${release}, could not be made`,
+      (errors.length > 0 ? errors : lines).slice(-3).join("; "),
+      "check that this computer reaches its Debian mirror (apt-get update) and has 1 GB free, then run the same command again",
+    );
+  }
+  return base;
+}
+
+/** Runs build-base.sh, which makes this folder whole or not at all, once for any number who ask at the same time. */
+export async function buildBase(
+  folder: string,
+  description: string,
+  from: readonly string[],
+  say: (line: string) => void,
+  signal?: AbortSignal,
+): Promise<{ failed: boolean; lines: string[] }> {
   const options = {
     env: { PATH: pathWithSystemFolders() },
-    stdin: "ignore",
+    // Its end tells the script that this process is gone.
+    stdin: "pipe",
     reject: false,
     // A group of its own, so that it can be ended with all its children.
     detached: true,
   } as const;
   const run = async (waiting: string[]) => {
-    const building = execa("flock", [...waiting, ...arguments_], { ...options, all: true });
+    const command = [
+      `${folder}.lock`,
+      "unshare",
+      "--mount",
+      "bash",
+      buildScript,
+      folder,
+      description,
+      ...from,
+    ];
+    const building = execa("flock", [...waiting, ...command], { ...options, all: true });
     const end = () => {
       if (building.pid !== undefined) process.kill(-building.pid, "SIGTERM");
     };
@@ -120,20 +151,11 @@ export async function ensureBase(
     ({ result, lines } = await run([]));
   }
   signal?.throwIfAborted();
-  if (result.failed || stateOf(folder) !== "complete") {
-    const errors = lines.filter((line) => /^(E|W|Err|error)/i.test(line));
-    throw new OperatorError(
-      exitCodes.missingHere,
-      `the base system, Debian ${release}, could not be made`,
-      (errors.length > 0 ? errors : lines).slice(-3).join("; "),
-      "check that this computer reaches its Debian mirror (apt-get update) and has 1 GB free, then run the same command again",
-    );
-  }
-  return base;
+  return { failed: result.failed || stateOfBase(folder) !== "complete", lines };
 }
 
 /** Cheap: hashes four files of it, dpkg's list of what is installed among them. */
-function stateOf(folder: string): "absent" | "complete" | "damaged" {
+export function stateOfBase(folder: string): "absent" | "complete" | "damaged" {
   let marker: string;
   try {
     marker = readFileSync(join(folder, "complete.sha256"), "utf8");

@@ -6,7 +6,7 @@ import { dirname, join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { stripVTControlCharacters } from "node:util";
 import { OperatorError, exitCodes } from "../site/operator-error.ts";
-import { baseNeeds, ensureBase } from "./base.ts";
+import { baseNeeds, ensureBase, type Base } from "./base.ts";
 import type { DebianRelease } from "./debian-mirror.ts";
 import { ensureDebianPackages, type DebianNeed } from "./debian-packages.ts";
 import { guestFiles, privateFolders, type GuestFile } from "./guest-files.ts";
@@ -27,6 +27,8 @@ export interface MachineRequest {
   /** Its host name; by default made from its id. */
   name?: string;
   release: DebianRelease;
+  /** What it lies over; by default the blank system of the release, made when it is not there. */
+  base?: Base;
   /** Public keys, as in authorized_keys, that may enter as root. */
   authorizedKeys: readonly string[];
   /** Host names, beside the Debian mirror's, that it may reach until its wall is closed. */
@@ -50,6 +52,8 @@ export interface Machine {
   rootDirectory: string;
   /** All of it on disk; what it changed lies in `upper`. Gone after destroy(). */
   directory: string;
+  /** Paths in its root, without a leading slash, of what makes it this machine: its name, keys, way out. */
+  ownFiles: readonly string[];
   networkInterface: string;
   /** Of systemd-nspawn on this computer. */
   pid: number;
@@ -58,6 +62,8 @@ export interface Machine {
   wall: Wall;
   /** Writes a known_hosts file with its key into this folder, for a person's ssh. @returns the path of the file */
   knownHosts(folder: string): Promise<string>;
+  /** Ends all that runs in it, in order; its files stay until destroy(). */
+  shutDown(): Promise<void>;
   /** Hands it over: it outlives this process, its wall closed, until `removeMachine`. */
   release(): Promise<void>;
   /** Removes it and everything of it; may be repeated. @throws OperatorError exit code 1 when something is left */
@@ -70,12 +76,12 @@ export const machineNeeds: readonly DebianNeed[] = [
   { command: "systemd-nspawn", package: "systemd-container" },
   { command: "iptables", package: "iptables" },
   { command: "ip", package: "iproute2" },
-  { command: "unshare", package: "util-linux" },
   { command: "ssh-keygen", package: "openssh-client" },
 ];
 
 const sshPort = 22;
 const answerWithinSeconds = 30;
+const shutDownWithinSeconds = 120;
 const attemptMilliseconds = 100;
 const retryMilliseconds = 15;
 
@@ -95,7 +101,7 @@ export async function createMachine(request: MachineRequest): Promise<Machine> {
       "run the same command with sudo, or name a throw-away host with --host",
     );
   }
-  const base = await ensureBase(request.release, say, signal);
+  const base = request.base ?? (await ensureBase(request.release, say, signal));
   const id = randomBytes(4).toString("hex");
   const owner = identifyProcess(process.pid);
   if (!owner) throw new Error("this process cannot be found in /proc");
@@ -171,6 +177,7 @@ export async function createMachine(request: MachineRequest): Promise<Machine> {
       hostKey: publicHostKey,
       rootDirectory: `/proc/${firstProcessOf(pid)}/root`,
       directory: folderOf(id),
+      ownFiles: files.map(({ path }) => path),
       networkInterface,
       pid,
       bootSeconds,
@@ -179,6 +186,18 @@ export async function createMachine(request: MachineRequest): Promise<Machine> {
         const path = join(folder, "known_hosts");
         await writeFile(path, `${subnet.guest} ${publicHostKey}\n`, { mode: 0o600 });
         return path;
+      },
+      async shutDown() {
+        const supervisor = identifyProcess(pid);
+        if (!supervisor) return;
+        // systemd-nspawn(1): of a machine that it boots it asks an orderly end.
+        process.kill(pid, "SIGTERM");
+        const deadline = performance.now() + shutDownWithinSeconds * 1000;
+        while (isRunning(supervisor)) {
+          if (performance.now() > deadline)
+            throw new Error(`the machine ${id} does not end: ${lastWordsOf(id)}`);
+          await pause(retryMilliseconds);
+        }
       },
       async release() {
         await wall.close();

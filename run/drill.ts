@@ -7,6 +7,7 @@ import { createMachine, machineNeeds, sweepMachines, type Machine } from "../mac
 import { loadSite, type LoadedSite } from "../site/load.ts";
 import { startAgent, type ThrowAwayAgent } from "../ssh/agent.ts";
 import { sitePoints } from "../stacks/prepare.ts";
+import { ensureBaked } from "./bake.ts";
 import { chooseExecutor } from "./choose-executor.ts";
 import { choose } from "./choose.ts";
 import { recover, type RecoverResult } from "./recover.ts";
@@ -25,6 +26,8 @@ export interface DrillOptions {
   withoutPulumi: boolean;
   /** Leave the machine, and say how to get in. */
   keep: boolean;
+  /** On a machine that has the site's packages already: a quick test of the backup, and no measure of the RTO. */
+  baked: boolean;
   reporter: Reporter;
   /** Ends the drill at once: there is nothing in it that would be lost. */
   signal: AbortSignal;
@@ -76,7 +79,9 @@ async function onMachine(
   const { pin, passedOver } = choose(points, { id: options.pointId, before: options.before }, say);
   const { withoutPulumi } = options;
   const executor = await chooseExecutor({ kind: "drill", withoutPulumi, say, signal });
-  await ensureBase(site.server.release, say);
+  const base = options.baked
+    ? (await ensureBaked(site, say, signal)).base
+    : await ensureBase(site.server.release, say, signal);
 
   const startedAt = new Date();
   const run = runId("drill", startedAt);
@@ -95,6 +100,7 @@ async function onMachine(
     endTemporary = await temporaryFilesBelow(work.path);
     const made = await createMachine({
       release: site.server.release,
+      base,
       authorizedKeys: [agent.publicKey],
       admittedHosts: applicationHosts(site.application.git),
       say,
@@ -109,6 +115,7 @@ async function onMachine(
       executor: executor({ stack: `${site.name}.staging`, directory: join(work.path, "stack") }),
       runDirectory,
       startedAt,
+      baked: options.baked,
       preparationSeconds: (startedAt.getTime() - preparing) / 1000,
       surroundings: () => ({
         breaches: made.wall.canary.touched.map(({ from, protocol }) => `${protocol} from ${from}`),

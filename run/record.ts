@@ -19,6 +19,8 @@ export interface RecordOptions {
   hostAt: Date;
   preparationSeconds: number;
   tool: Omit<RunRecord["tool"], "version">;
+  /** The host had the site's packages before the clock started. */
+  baked: boolean;
   runDirectory: string;
   /** What ended the executor, if anything did. */
   failure: unknown;
@@ -100,6 +102,7 @@ export async function recordRun(options: RecordOptions): Promise<{ record: RunRe
     },
     host: { address: target.address, hostKeyFingerprint: fingerprint(target.hostKey) },
     preparationSeconds: options.preparationSeconds,
+    baked: options.baked,
     steps,
     checks,
     objectives: judgeObjectives(site, {

@@ -17,6 +17,8 @@ export interface RecoverOptions {
   runDirectory: string;
   startedAt: Date;
   preparationSeconds: number;
+  /** The host had the site's packages before the clock started. */
+  baked?: boolean;
   /** What must be told beside the steps: `breaches` make the run a failed one. Asked at the end. */
   surroundings: () => { breaches: string[]; notes: string[] };
   reporter: Reporter;
@@ -83,6 +85,7 @@ export async function recover(options: RecoverOptions): Promise<RecoverResult> {
     startedAt: options.startedAt,
     hostAt,
     preparationSeconds: options.preparationSeconds,
+    baked: options.baked ?? false,
     tool: executor.tool,
     runDirectory: options.runDirectory,
     failure,

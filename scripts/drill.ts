@@ -12,6 +12,7 @@ interface Options {
   before?: Date;
   keep: boolean;
   withoutPulumi: boolean;
+  baked: boolean;
   json: boolean;
 }
 
@@ -29,6 +30,11 @@ export function drillCommand(): Command {
     )
     .option("--keep", "leave the machine when done, and say how to get in", false)
     .option("--without-pulumi", "carry the steps out directly over ssh, without a Pulumi engine", false)
+    .option(
+      "--baked",
+      "on a machine that has the site's packages already: quick, and no measure of the RTO",
+      false,
+    )
     .option("--json", "print the run's record as one JSON document", false)
     .option("--debug", "show where an error came from", false)
     .addHelpText("after", examples("drill", "drill --before 2026-03-01T02:00Z --keep"))
@@ -45,6 +51,7 @@ export function drillCommand(): Command {
         ...(options.before === undefined ? {} : { before: options.before }),
         withoutPulumi: options.withoutPulumi,
         keep: options.keep,
+        baked: options.baked,
         reporter,
         signal,
       });

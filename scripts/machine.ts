@@ -2,6 +2,13 @@ import { Command } from "commander";
 import { exitCodes, OperatorError } from "../site/operator-error.ts";
 import { examples } from "./examples.ts";
 import { listMachines, removeMachine } from "../machines/nspawn.ts";
+import { ensureBaked } from "../run/bake.ts";
+import { loadSite } from "../site/load.ts";
+import { interruption } from "./interruption.ts";
+
+const progress = (line: string) => {
+  process.stderr.write(`${line}\n`);
+};
 
 export function machineCommand(): Command {
   const machine = new Command("machine").description("the throw-away machines on this computer");
@@ -19,6 +26,16 @@ export function machineCommand(): Command {
           console.log(`${id}  ${address.padEnd(15)}  ${state === "released" ? "kept" : state}`);
         }
       }
+    });
+  machine
+    .command("bake")
+    .description("make a base system that has the site's packages already, for drill --baked")
+    .option("--site <file>", "the site's configuration", "site.yaml")
+    .option("--debug", "show where an error came from", false)
+    .action(async ({ site }: { site: string }) => {
+      const { signal } = interruption("kill", progress);
+      const { folder } = await ensureBaked((await loadSite(site)).site, progress, signal);
+      console.log(`baked: ${folder}`);
     });
   machine
     .command("remove <id>")

@@ -37,6 +37,7 @@ try {
     siteFile,
     keep: false,
     withoutPulumi: false,
+    baked: false,
     reporter: {
       say,
       plan: () => undefined,

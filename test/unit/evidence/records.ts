@@ -25,6 +25,7 @@ export const recovered: RunRecord = {
     storedBytes: 1000,
   },
   host: { address: "10.0.0.2", hostKeyFingerprint: "SHA256:x" },
+  baked: false,
   preparationSeconds: 2.5,
   steps: [
     {

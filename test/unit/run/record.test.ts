@@ -101,6 +101,7 @@ async function recorded(changes: Partial<RecordOptions> = {}): Promise<RunRecord
     runDirectory,
     failure: undefined,
     signal: new AbortController().signal,
+    baked: false,
     surroundings: () => ({ breaches: [], notes: ["a note"] }),
     say: () => undefined,
     ...changes,
@@ -167,6 +168,7 @@ test("a run whose steps are done and whose checks pass now is recovered, and rec
       storedBytes: 1000,
     },
     host: { address: "127.0.0.1", hostKeyFingerprint: fingerprint(host.target.hostKey) },
+    baked: false,
     preparationSeconds: 2.5,
     steps: [
       {
