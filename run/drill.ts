@@ -10,7 +10,8 @@ import { sitePoints } from "../stacks/prepare.ts";
 import { ensureBaked } from "./bake.ts";
 import { chooseExecutor } from "./choose-executor.ts";
 import { choose } from "./choose.ts";
-import { recover, type RecoverResult } from "./recover.ts";
+import type { RecordedRun } from "./record.ts";
+import { recover } from "./recover.ts";
 import type { Reporter } from "./reporter.ts";
 import { runId } from "./run-id.ts";
 import { stateDirectory } from "./state-directory.ts";
@@ -33,7 +34,7 @@ export interface DrillOptions {
   signal: AbortSignal;
 }
 
-export interface DrillResult extends RecoverResult {
+export interface DrillResult extends RecordedRun {
   /** How to enter and to remove the machine that was kept. */
   kept?: { enter: string; remove: string };
 }

@@ -10,7 +10,8 @@ import { sitePoints } from "../stacks/prepare.ts";
 import { chooseExecutor } from "./choose-executor.ts";
 import { choose } from "./choose.ts";
 import { nextRebuild, readBegun, writeBegun } from "./begun-rebuild.ts";
-import { recover, type RecoverResult } from "./recover.ts";
+import type { RecordedRun } from "./record.ts";
+import { recover } from "./recover.ts";
 import type { Reporter } from "./reporter.ts";
 import { operator } from "./operator.ts";
 import { stateDirectory } from "./state-directory.ts";
@@ -41,7 +42,7 @@ const needs = [
 ];
 
 /** Scenario 1 on a real host. Undefined when the operator did not confirm. */
-export async function rebuild(options: RebuildOptions): Promise<RecoverResult | undefined> {
+export async function rebuild(options: RebuildOptions): Promise<RecordedRun | undefined> {
   const loaded = await loadSite(options.siteFile);
   const { site } = loaded;
   await ensureDebianPackages(needs, (line) => {

@@ -1,4 +1,4 @@
-import { readFile, rename, writeFile } from "node:fs/promises";
+import { readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { judgeObjectives } from "../evidence/objectives.ts";
 import { runRecordSchema, type RunRecord, type StepRecord } from "../evidence/record.ts";
@@ -34,11 +34,19 @@ export interface RecordOptions {
   say: (line: string) => void;
 }
 
+export interface RecordedRun {
+  record: RunRecord;
+  /** Path of run.json. */
+  recordFile: string;
+  /** Path of run.html, the same for people. */
+  pageFile: string | null;
+}
+
 /**
- * Ends a run: the ledger is read, the checks are run now, whatever the executor skipped, and run.json is written. A run whose
- * host cannot be asked any more is recorded too, as failed.
+ * Ends a run: the ledger is read, the checks are run now, whatever the executor skipped, and run.json is written,
+ * and run.html beside it. A run whose host cannot be asked any more is recorded too, as failed.
  */
-export async function recordRun(options: RecordOptions): Promise<{ record: RunRecord; recordFile: string }> {
+export async function recordRun(options: RecordOptions): Promise<RecordedRun> {
   const { prepared, target, startedAt, signal } = options;
   const { site } = prepared.loaded;
   const isolated = prepared.steps.some(({ id }) => id === "close-egress");
@@ -113,9 +121,29 @@ export async function recordRun(options: RecordOptions): Promise<{ record: RunRe
     notes,
   } satisfies Record<keyof Omit<RunRecord, "error">, unknown>);
   const recordFile = join(options.runDirectory, "run.json");
-  await writeFile(`${recordFile}.new`, `${JSON.stringify(record, null, 2)}\n`, { mode: 0o600 });
-  await rename(`${recordFile}.new`, recordFile);
-  return { record, recordFile };
+  await writeWhole(recordFile, `${JSON.stringify(record, null, 2)}\n`);
+  return { record, recordFile, pageFile: await writePage(record, options) };
+}
+
+/** Null when there is none, which was said: what became of the site does not hang on its picture. */
+async function writePage(record: RunRecord, { runDirectory, say }: RecordOptions): Promise<string | null> {
+  const pageFile = join(runDirectory, "run.html");
+  try {
+    // That of an earlier attempt would tell of another end.
+    await rm(pageFile, { force: true });
+    // Loaded here, since no other command draws anything.
+    const { runPage } = await import("../evidence/page/page.ts");
+    await writeWhole(pageFile, await runPage(record));
+    return pageFile;
+  } catch (error) {
+    say(`the page of this run could not be made, its record is whole: ${String(error)}`);
+    return null;
+  }
+}
+
+async function writeWhole(file: string, text: string): Promise<void> {
+  await writeFile(`${file}.new`, text, { mode: 0o600 });
+  await rename(`${file}.new`, file);
 }
 
 /** How long a host is asked how far the run came when the operator waits for the end of it. */

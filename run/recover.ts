@@ -5,7 +5,7 @@ import { prepareRecovery } from "../stacks/prepare.ts";
 import { hostSession } from "../stacks/recovery.ts";
 import type { RecoverySettings } from "../stacks/settings.ts";
 import type { Executor, StepHost } from "./executor.ts";
-import { recordRun } from "./record.ts";
+import { recordRun, type RecordedRun } from "./record.ts";
 import type { Reporter } from "./reporter.ts";
 
 export interface RecoverOptions {
@@ -13,7 +13,7 @@ export interface RecoverOptions {
   settings: Omit<RecoverySettings, "host">;
   target: SshTarget;
   executor: Executor;
-  /** Where run.json goes. */
+  /** Where run.json and run.html go. */
   runDirectory: string;
   startedAt: Date;
   preparationSeconds: number;
@@ -28,17 +28,11 @@ export interface RecoverOptions {
   kill: AbortSignal;
 }
 
-export interface RecoverResult {
-  record: RunRecord;
-  /** Path of run.json. */
-  recordFile: string;
-}
-
 /**
  * Scenario 1 on a host that is there: the plan, carried out by an executor, and the checks run at its end whatever that
  * skipped. A run that fails is recorded, not thrown.
  */
-export async function recover(options: RecoverOptions): Promise<RecoverResult> {
+export async function recover(options: RecoverOptions): Promise<RecordedRun> {
   const { kind, target, executor, reporter, signal, kill } = options;
   const hostAt = new Date();
   const say = (line: string) => {

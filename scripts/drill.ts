@@ -4,6 +4,7 @@ import { examples } from "./examples.ts";
 import { exitCodeOf } from "./exit-code.ts";
 import { moment } from "./moment.ts";
 import { display, progressOutput } from "./display.ts";
+import { recordedIn } from "./recorded-in.ts";
 import { interruption } from "./interruption.ts";
 
 interface Options {
@@ -45,7 +46,7 @@ export function drillCommand(): Command {
       const { signal } = interruption("kill", (line) => {
         reporter.say(line);
       });
-      const { record, recordFile, kept } = await drill({
+      const { kept, ...recorded } = await drill({
         siteFile: options.site,
         ...(options.point === undefined ? {} : { pointId: options.point }),
         ...(options.before === undefined ? {} : { before: options.before }),
@@ -55,13 +56,12 @@ export function drillCommand(): Command {
         reporter,
         signal,
       });
-      if (options.json)
-        console.log(JSON.stringify({ record, recordFile, ...(kept ? { kept } : {}) }, null, 2));
+      if (options.json) console.log(JSON.stringify({ ...recorded, ...(kept ? { kept } : {}) }, null, 2));
       else {
-        console.log(report(record));
-        console.log(`record: ${recordFile}`);
+        console.log(report(recorded.record));
+        console.log(recordedIn(recorded));
         if (kept) console.log(`enter the machine:  ${kept.enter}\nremove it:          ${kept.remove}`);
       }
-      process.exitCode = exitCodeOf(record);
+      process.exitCode = exitCodeOf(recorded.record);
     });
 }

@@ -10,6 +10,7 @@ import { examples } from "./examples.ts";
 import { exitCodeOf } from "./exit-code.ts";
 import { interruption } from "./interruption.ts";
 import { moment } from "./moment.ts";
+import { recordedIn } from "./recorded-in.ts";
 import { target } from "./target.ts";
 
 interface Options {
@@ -73,13 +74,10 @@ export function rebuildCommand(): Command {
         process.exitCode = exitCodes.refused;
         return;
       }
-      const { record, recordFile } = result;
       console.log(
-        options.json
-          ? JSON.stringify({ record, recordFile }, null, 2)
-          : `${report(record)}\nrecord: ${recordFile}`,
+        options.json ? JSON.stringify(result, null, 2) : `${report(result.record)}\n${recordedIn(result)}`,
       );
-      process.exitCode = exitCodeOf(record);
+      process.exitCode = exitCodeOf(result.record);
     });
 }
 

@@ -113,11 +113,12 @@ const idOf = (sample: PreparedSample) => basename(sample.archive, ".tar.gz");
 interface Printed {
   record: RunRecord;
   recordFile: string;
+  pageFile: string;
 }
 
 function printed(stdout: string): Printed {
-  const { record, recordFile } = JSON.parse(stdout) as Printed;
-  return { record: runRecordSchema.parse(record), recordFile };
+  const { record, ...files } = JSON.parse(stdout) as Printed;
+  return { record: runRecordSchema.parse(record), ...files };
 }
 
 /**
@@ -293,7 +294,7 @@ test("an older point is restored when one is asked for, and when the newer one i
   expect((performance.now() - interrupted) / 1000).toBeLessThan(30);
   expect(await leftOf(directory, [id])).toEqual([]);
 
-  const { record, recordFile } = printed(drilled.stdout());
+  const { record, recordFile, pageFile } = printed(drilled.stdout());
   expect(record).toMatchObject({
     outcome: "interrupted",
     error: { what: "the run was interrupted" },
@@ -307,6 +308,7 @@ test("an older point is restored when one is asked for, and when the newer one i
   // Had the engine been asked to stop, it would have waited for this one.
   expect(outcomes.get("install-serving-packages")).toBe("not-run");
   expect(runRecordSchema.parse(JSON.parse(readFileSync(recordFile, "utf8")))).toEqual(record);
+  expect(readFileSync(pageFile, "utf8")).toContain("Interrupted, not recovered");
 });
 
 test("a second Ctrl-C does not wait for the clean-up, which happens all the same", async () => {
@@ -328,11 +330,12 @@ test("a byte that is flipped after the point was chosen is found before anything
   const mend = flip(newer.archive);
   expect(await drilled.ended).toBe(1);
   mend();
-  const { record } = printed(readFileSync(output, "utf8"));
+  const { record, pageFile } = printed(readFileSync(output, "utf8"));
   await rm(output);
   expect(record).toMatchObject({ outcome: "failed", point: { id: idOf(newer) } });
   expect(record.error?.what).toContain("Backup fetched and hashed");
   expect(record.error?.why).toContain("sha256");
+  expect(readFileSync(pageFile, "utf8")).toContain("NOT RECOVERED");
   const outcomes = new Map(record.steps.map((step) => [step.id, step.outcome]));
   expect(outcomes.get("fetch")).toBe("failed");
   for (const id of ["unpack", "stage-databases", "stage-files", "restore"])
@@ -401,7 +404,7 @@ describe("two drills at once", { timeout: 600_000 }, () => {
   });
 
   test("each record says when it was, of which data, that all is well, and holds no secret", async () => {
-    const { record, recordFile } = result;
+    const { record, recordFile, pageFile } = result;
     expect(record.steps.map(({ outcome }) => outcome)).toEqual(record.steps.map(() => "done"));
     expect(record.steps.length).toBeGreaterThan(15);
     expect(record.checks.length).toBeGreaterThan(20);
@@ -419,6 +422,10 @@ describe("two drills at once", { timeout: 600_000 }, () => {
     expect(recordFile).toBe(join(directory, "state/recovery-stack/chatbot/runs", record.run, "run.json"));
     expect(statSync(recordFile).mode & 0o777).toBe(0o600);
     expect(JSON.parse(readFileSync(recordFile, "utf8"))).toEqual(record);
+    expect(pageFile).toBe(join(dirname(recordFile), "run.html"));
+    expect(statSync(pageFile).mode & 0o777).toBe(0o600);
+    expect(readFileSync(pageFile, "utf8")).toContain(`<title>Recovered: drill of chatbot, `);
+    expect(kept.stdout()).toMatch(/^page: +\S+\/run\.html\r?$/m);
     // Progress is for people, on stderr; stdout is one document.
     expect(second.stderr()).toMatch(/begin 1\.2 .*\n[^]*done {2}1\.13 /);
 

@@ -107,3 +107,56 @@ export const failed: RunRecord = {
   ],
   notes: [],
 };
+
+/** A step that began and ended so many seconds after the run did. */
+export function ran(id: string, after: string[], from: number, to: number): StepRecord {
+  return {
+    ...done,
+    id,
+    title: `Title of ${id}`,
+    runbook: "1.6",
+    startedAt: new Date(Date.parse(recovered.startedAt) + from * 1000).toISOString(),
+    seconds: to - from,
+    budgetSeconds: 600,
+    after,
+  };
+}
+
+/** A drill of which steps ran side by side: of what comes after provision, the packages were waited for, the backup was not. */
+export const sideBySide: RunRecord = {
+  ...recovered,
+  hostAt: "2026-03-01T08:00:04.000Z",
+  servingAt: "2026-03-01T08:01:00.000Z",
+  checksAt: "2026-03-01T08:01:02.000Z",
+  recoveredAt: "2026-03-01T08:01:06.000Z",
+  endedAt: "2026-03-01T08:01:06.000Z",
+  steps: [
+    ran("provision", [], 10, 11),
+    ran("packages", ["provision"], 12, 40),
+    ran("fetch", ["provision"], 12, 14),
+    ran("restore", ["packages", "fetch"], 41, 50),
+    ran("health", ["restore"], 51, 60),
+  ],
+};
+
+/** Every text of a record with markup behind it that would load, run or hide something if it were taken for markup. */
+export function hostile(record: RunRecord): RunRecord {
+  const markup = `</script></style></title></svg></table><img src="https://example.org/x" onerror="document.title='taken'">'"&\u202e\u0000\ud800`;
+  const told = (text: string) => `${text}${markup}`;
+  const kept = <T>(value: T): T =>
+    JSON.parse(JSON.stringify(value, (_, one: unknown) => (typeof one === "string" ? told(one) : one))) as T;
+  const { error, steps, checks, objectives, notes, point, host, tool, run, site } = record;
+  return {
+    ...record,
+    ...kept({ error, checks, objectives, notes, host, tool, run, site }),
+    point: { ...kept(point), dataTime: point.dataTime },
+    steps: steps.map((step) => ({
+      ...step,
+      ...kept({ title: step.title, runbook: step.runbook, error: step.error }),
+      facts: {
+        [told("fact")]: [told("in a list"), { [told("name")]: told("value") }],
+        nested: { [told("deep")]: told("deeper") },
+      },
+    })),
+  };
+}

@@ -90,7 +90,7 @@ function prepared(): PreparedRecovery {
 }
 
 async function recorded(changes: Partial<RecordOptions> = {}): Promise<RunRecord> {
-  const { record, recordFile } = await recordRun({
+  const { record, recordFile, pageFile } = await recordRun({
     kind: "rebuild",
     prepared: prepared(),
     target: host.target,
@@ -108,8 +108,13 @@ async function recorded(changes: Partial<RecordOptions> = {}): Promise<RunRecord
   });
   // Whatever became of the run: what is returned is what lies in the file, complete, and nobody else may read it.
   expect(recordFile).toBe(join(runDirectory, "run.json"));
-  expect(readdirSync(runDirectory)).toEqual(["run.json"]);
-  expect(statSync(recordFile).mode & 0o777).toBe(0o600);
+  expect(pageFile).toBe(join(runDirectory, "run.html"));
+  expect(readdirSync(runDirectory).sort()).toEqual(["run.html", "run.json"]);
+  for (const file of [recordFile, join(runDirectory, "run.html")])
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+  const page = readFileSync(join(runDirectory, "run.html"), "utf8");
+  expect(page).toContain(`<code>${record.run}</code>`);
+  expect(page).not.toContain(planted);
   const text = readFileSync(recordFile, "utf8");
   expect(runRecordSchema.parse(JSON.parse(text))).toEqual(record);
   expect(text).not.toContain(planted);
