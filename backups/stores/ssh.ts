@@ -50,6 +50,9 @@ function knownHostsFile({ host, port, hostKey }: SshStore): string {
   return join(cacheHome(), "recovery-stack", "known-hosts", digest);
 }
 
+/** rclone's exit codes (https://rclone.org/docs/#exit-code). */
+const notFound = { folder: 3, file: 4 };
+
 const entrySchema = z.object({
   Name: z.string(),
   Size: z.number(),
@@ -63,7 +66,7 @@ async function list(store: SshStore, remote: RcloneRemote): Promise<(StoredFile 
   if (exitCode !== 0) {
     throw unreadable(
       store,
-      why.includes("directory not found") ? `there is no folder ${store.path} on ${store.host}` : why,
+      exitCode === notFound.folder ? `there is no folder ${store.path} on ${store.host}` : why,
       "correct `path` in site.yaml, or see that the account may read it: sftp shows what it sees",
     );
   }
@@ -90,7 +93,7 @@ async function read<Result>(
   visit: (bytes: AsyncIterable<Buffer>) => Promise<Result>,
 ): Promise<Result | undefined> {
   const source = `store:${file.path}`;
-  const cat = execa("rclone", [...flags, "cat", source], {
+  const cat = execa("rclone", [...flags, "cat", `--count=${file.bytes}`, source], {
     ...surroundings(remote),
     buffer: { stdout: false },
   });
@@ -104,9 +107,9 @@ async function read<Result>(
   let result: Result;
   try {
     result = await visit(counted());
-  } finally {
-    cat.stdout.destroy();
-    cat.kill("SIGKILL"); // does nothing to one that has ended
+  } catch (error) {
+    cat.kill("SIGKILL");
+    throw error;
   }
   const { exitCode, stderr } = await cat;
   if (exitCode !== 0) {
@@ -116,14 +119,12 @@ async function read<Result>(
       "run the same command again: what was read to its end is not read again",
     );
   }
-  const { stdout } = await rclone(["lsjson", "--stat", source], remote);
-  const now = entrySchema.safeParse(stdout === "" ? undefined : JSON.parse(stdout));
-  const same = now.success && bytes === file.bytes && sameFile(listed(store, now.data), file);
+  const look = await rclone(["lsjson", "--stat", source], remote);
+  if (look.exitCode === notFound.folder || look.exitCode === notFound.file) return undefined;
+  if (look.exitCode !== 0) throw unreadable(store, look.why, "run the same command again");
+  const now = listed(store, entrySchema.parse(JSON.parse(look.stdout)));
+  const same = "identity" in now && now.identity === file.identity && bytes === file.bytes;
   return same ? result : undefined;
-}
-
-function sameFile(now: StoredFile | StoredOddity, then: StoredFile): boolean {
-  return "identity" in now && now.identity === then.identity;
 }
 
 /**
