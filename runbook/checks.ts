@@ -103,7 +103,8 @@ export function checkRequest(site: Site, options: CheckOptions): Facts {
 
 /** The commands that host/check calls and that not every Debian has; their packages have the same names. */
 export function checkNeeds(site: Site): string[] {
-  return ["jq", "curl", "openssl", ...(site.databases.length > 0 ? ["sqlite3"] : [])];
+  const sqlite = site.databases.some(({ kind }) => kind === "sqlite");
+  return ["jq", "curl", "openssl", ...(sqlite ? ["sqlite3"] : [])];
 }
 
 /** The units that make the site serve, in the order in which they start: workers last. */

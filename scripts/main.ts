@@ -49,6 +49,10 @@ for (const command of [
 
 handOn(program);
 
+// Who read along may go, with a closed terminal or `| head`. A run goes on, and its record tells how it ended; to Pulumi's library a
+// failed write is an error to be written, again and again without end.
+for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
+
 try {
   // Alone, at 3 in the morning: what is wrong?
   const alone = process.argv.length === 2 && existsSync("site.yaml");

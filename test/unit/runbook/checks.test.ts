@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { checkRequest, type CheckOptions } from "../../../runbook/checks.ts";
+import { checkNeeds, checkRequest, type CheckOptions } from "../../../runbook/checks.ts";
 import type { Facts } from "../../../runbook/step.ts";
 import { siteSchema } from "../../../site/schema.ts";
 import { postgresql } from "./expected-plans.ts";
@@ -170,4 +170,9 @@ test("a request that may not write asks everything else", () => {
     "/upload.php: upload and read back",
     "Somebody can write",
   ]);
+});
+
+test("a host needs SQLite's program for the checks of an SQLite database alone", () => {
+  expect(checkNeeds(smallSite)).toEqual(["jq", "curl", "openssl", "sqlite3"]);
+  expect(checkNeeds(siteSchema.parse(writtenPostgresql))).toEqual(["jq", "curl", "openssl"]);
 });

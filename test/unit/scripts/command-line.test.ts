@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { siteJsonSchema } from "../../../site/json-schema.ts";
 import { written } from "../runbook/small-site.ts";
@@ -88,6 +89,14 @@ Exit codes:
     ) as { version: string };
     expect(await recovery(["--version"])).toEqual({ exitCode: 0, stdout: version, stderr: "" });
   });
+});
+
+test("whoever reads along may go: a command ends as it would have ended", limit, async () => {
+  const { stdout } = await execa("bash", [
+    "-c",
+    '{ sleep 0.1; node scripts/recovery.js config schema; } 2>/dev/null | true; echo "${PIPESTATUS[0]}"',
+  ]);
+  expect(stdout).toBe("0");
 });
 
 describe("wrong usage exits 2, says why, and puts nothing on stdout", sideBySide, () => {
