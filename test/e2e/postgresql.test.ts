@@ -15,6 +15,25 @@ const planted = {
 };
 const plain = "database/admin_postgres.sql.gz";
 
+/** What must come through a load as it is. */
+const traps = [
+  "CREATE EXTENSION IF NOT EXISTS pgcrypto WITH SCHEMA public;",
+  "COMMENT ON EXTENSION pgcrypto IS 'cryptographic functions';",
+  "CREATE EXTENSION IF NOT EXISTS postgres_fdw WITH SCHEMA public;",
+  "COMMENT ON EXTENSION postgres_fdw IS 'foreign-data wrapper';",
+  "CREATE TABLE public.traps (text text, parent integer);",
+  "COPY public.traps (text, parent) FROM stdin;",
+  "\\\\.\t1",
+  "\\N\t\\N",
+  "\\\\restrict sample\t999",
+  "pg_dump: no message\t1",
+  "\\.",
+  "GRANT SELECT ON public.traps TO reporting;",
+].join("\n");
+/** One row of them breaks it. */
+const notValid =
+  "ALTER TABLE public.traps ADD CONSTRAINT traps_parent FOREIGN KEY (parent) REFERENCES public.agents (id) NOT VALID;";
+
 let host: RecoveryHost;
 let work: string;
 /** The dump in the sample's backup. */
@@ -127,52 +146,21 @@ describe("a site on PostgreSQL", { timeout: 900_000 }, () => {
       "    role: chatbot\n",
       "    role: chatbot\n    roles: [reporting]\n    extensions: [postgres_fdw]\n",
     );
-    const point = await archiveWith(
-      plain,
-      gzipSync(
-        [
-          "pg_dump: warning: there are circular foreign-key constraints on this table:",
-          "pg_dump: detail: agents",
-          dump
-            .replace(
-              /^CREATE TABLE public.agents/m,
-              [
-                "CREATE EXTENSION IF NOT EXISTS pgcrypto WITH SCHEMA public;",
-                "COMMENT ON EXTENSION pgcrypto IS 'cryptographic functions';",
-                "CREATE EXTENSION IF NOT EXISTS postgres_fdw WITH SCHEMA public;",
-                "COMMENT ON EXTENSION postgres_fdw IS 'foreign-data wrapper';",
-                "CREATE TABLE public.traps (text text, parent integer);",
-                "COPY public.traps (text, parent) FROM stdin;",
-                "\\\\.\t1",
-                "\\N\t\\N",
-                "\\\\restrict sample\t999",
-                "pg_dump: no message\t1",
-                "\\.",
-                "GRANT SELECT ON public.traps TO reporting;",
-                "$&",
-              ]
-                .join("\n")
-                .replaceAll("$", "$$$$")
-                .replace(/\$\$&$/, "$&"),
-            )
-            .replace(
-              /^-- PostgreSQL database dump complete$/m,
-              "ALTER TABLE public.traps ADD CONSTRAINT traps_parent FOREIGN KEY (parent) REFERENCES public.agents (id) NOT VALID;\n\n--\n$&",
-            ),
-          "pg_dump: done",
-          "",
-        ].join("\n"),
-      ),
-    );
+    // Functions give what is put in: a dollar of a replacement text would mean something else.
+    const trapped = dump
+      .replace(/^SET default_tablespace = /m, (line) => `${traps}\n\n${line}`)
+      .replace(/^-- PostgreSQL database dump complete$/m, (line) => `${notValid}\n\n--\n${line}`);
+    const messages = [
+      "pg_dump: warning: there are circular foreign-key constraints on this table:",
+      "pg_dump: detail: agents",
+    ];
+    const text = [...messages, trapped, "pg_dump: done", ""].join("\n");
+    const point = await archiveWith(plain, gzipSync(text));
     const record = await rebuilt(["--point", point, "--again", host.machine.address]);
     expect(record.error).toBeUndefined();
     expect(record.steps.find(({ id }) => id === "stage-databases")?.facts["admin"]).toMatchObject({
       violations: { "traps_parent of traps": 1 },
-      removedFromDump: [
-        "pg_dump: warning: there are circular foreign-key constraints on this table:",
-        "pg_dump: detail: agents",
-        "pg_dump: done",
-      ],
+      removedFromDump: [...messages, "pg_dump: done"],
       rows: { traps: 4, agents: host.sample.rows["agents"] },
     });
     expect(
@@ -232,7 +220,7 @@ describe("a site on PostgreSQL", { timeout: 900_000 }, () => {
       "--json",
     );
     expect(exitCode).toBe(1);
-    const { checks } = JSON.parse(stdout) as { checks: RunRecord["checks"] };
+    const checks = JSON.parse(stdout) as RunRecord["checks"];
     const seen = Object.fromEntries(checks.filter(({ ok }) => !ok).map(({ title, seen }) => [title, seen]));
     expect(seen).toEqual({
       "database admin: integrity": expect.stringContaining("lacks matching index tuple") as string,

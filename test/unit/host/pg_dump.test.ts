@@ -1,5 +1,5 @@
-import { execFileSync, spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -14,7 +14,7 @@ afterAll(() => {
 
 function loaded(dump: string) {
   const messages = join(folder, "messages");
-  execFileSync("truncate", ["-s", "0", messages]);
+  writeFileSync(messages, "");
   const { status, stdout } = spawnSync(
     "awk",
     ["-v", `messages=${messages}`, "-v", "extensions= plpgsql postgres_fdw ", "-f", program],
