@@ -1,16 +1,28 @@
+import { createHash } from "node:crypto";
 import { availableParallelism } from "node:os";
 import { formatBytes } from "./format-bytes.ts";
 import { inspectArchive } from "./inspect-archive.ts";
 import { inspectDump } from "./inspect-dump.ts";
 import type { Inspection } from "./inspection.ts";
 import { InspectionCache } from "./inspection-cache.ts";
+import { type FolderFacts, judgeFolder, timeOfFolder } from "./judge-folder.ts";
 import { type FileFacts, judgePoint, unreadPoint } from "./judge-point.ts";
+import { manifestBytes, tiers } from "./point-manifest.ts";
 import type { RestorePoint } from "./restore-point.ts";
 import { type ArchiveName, parseArchiveName } from "./runbook-archive.ts";
 import { openStore } from "./stores/open-store.ts";
 import type { StoredFile, StoredOddity, StoreReader } from "./stores/store.ts";
+import { verifySignature } from "./verify-signature.ts";
 import { OperatorError } from "../site/operator-error.ts";
 import type { Store } from "../site/schema.ts";
+
+/** What a point must be to be one of the site that asks. */
+export interface Expectation {
+  /** Name of the site. */
+  site: string;
+  /** ssh public keys; with any, who signed a point is verified. */
+  signers: readonly string[];
+}
 
 export interface ListingOptions {
   /** Told, a line at a time, what is being read when that takes long. */
@@ -24,21 +36,30 @@ export interface ListingOptions {
 /**
  * Everything in a store: restore points and what else lies there, newest data first, what has no time last. Each
  * archive is read from end to end once; the second listing takes that from the cache. A file that is only another
- * name of a listed point stands among its `aliases`.
+ * name of a listed point stands among its `aliases`. Of a folder of our own format the manifest is read, and no member.
  *
- * @throws OperatorError (exit code 3) when the store cannot be read.
+ * @throws OperatorError (exit code 3) when the store cannot be read, or there is no ssh-keygen to verify signatures with.
  */
 export async function listPoints(
   store: Store,
   siteDirectory: string,
+  expected: Expectation,
   { say = () => undefined, signal, again = () => false, now = new Date() }: ListingOptions = {},
 ): Promise<RestorePoint[]> {
   const opened = openStore(store, siteDirectory);
-  const files = await opened.list();
+  const entries = await opened.list();
+  const isTier = (entry: StoredFile | StoredOddity) =>
+    "reason" in entry && entry.isFolder && tiers.some((tier) => tier === entry.name);
+  const files = entries.filter((entry) => !isTier(entry));
   const cache = new InspectionCache();
   // Once one cannot be read for want of the store, nobody waits for the others.
   const stop = new AbortController();
   const either = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
+  const reading = { opened, cache, say, signal: either, again, now };
+  const stopping = (error: unknown) => {
+    stop.abort(error);
+    throw error;
+  };
   const look = async (file: StoredFile | StoredOddity) => {
     either.throwIfAborted();
     const name = parseArchiveName(file.name);
@@ -48,13 +69,9 @@ export async function listPoints(
       file: file.name,
       storedAt: file.modifiedAt,
       storedBytes: "bytes" in file ? file.bytes : 0,
+      mustBeSigned: expected.signers.length > 0,
     };
-    return readPoint(file, name, facts, { opened, cache, say, signal: either, again, now }).catch(
-      (error: unknown) => {
-        stop.abort(error);
-        throw error;
-      },
-    );
+    return readPoint(file, name, facts, reading).catch(stopping);
   };
   const width = Math.min(4, availableParallelism());
   const isAlias = ({ name }: { name: string }) => parseArchiveName(name).form.endsWith("-alias");
@@ -65,7 +82,96 @@ export async function listPoints(
   );
   // Most are links: what they name is known by now, and is not read twice.
   const aliases = await inTurns(files.filter(isAlias), width, look);
-  return sorted(withAliases(points, aliases));
+  const folders = await inTurns(entries.filter(isTier), 1, async ({ name: tier }) =>
+    inTurns(await opened.list(tier), width, async (entry) => {
+      either.throwIfAborted();
+      return readFolder(store, tier, entry, expected, reading).catch(stopping);
+    }),
+  );
+  return sorted([...withAliases(points, aliases), ...folders.flat()]);
+}
+
+function strayEntry(store: Store, id: string, storedAt: Date, reason: string): RestorePoint {
+  const facts = { store: store.name, timezone: store.timezone, file: id, storedAt, storedBytes: 0 };
+  return unreadPoint({ ...facts, mustBeSigned: false }, { form: "foreign", id }, "foreign", reason);
+}
+
+/** An entry of a tier's folder: a point of our own format, if it is a restore point at all. */
+async function readFolder(
+  store: Store,
+  tier: string,
+  folder: StoredFile | StoredOddity,
+  expected: Expectation,
+  reading: Reading,
+): Promise<RestorePoint> {
+  const { opened, signal, again, now } = reading;
+  const { name, modifiedAt } = folder;
+  const id = `${tier}/${name}`;
+  if (!("reason" in folder)) return strayEntry(store, id, modifiedAt, "a file");
+  if (!folder.isFolder) return strayEntry(store, id, modifiedAt, folder.reason);
+  if (timeOfFolder(name) === undefined) {
+    return strayEntry(store, id, modifiedAt, "not a name that a restore point's folder has");
+  }
+  try {
+    const entries = await opened.list(id);
+    const files = entries.filter((entry) => !("reason" in entry)) as StoredFile[];
+    const read = async (wanted: string) => {
+      const file = files.find((one) => one.name === wanted);
+      return file === undefined ? null : ((await opened.read(file, beginning)) ?? null);
+    };
+    const manifest = await read("MANIFEST.json");
+    const signature = manifest && (await read("MANIFEST.json.sig"));
+    return judgeFolder(
+      {
+        store: store.name,
+        tier,
+        name,
+        storedAt: files.find((file) => file.name === "MANIFEST.json")?.modifiedAt ?? modifiedAt,
+        files: again(id) ? await hashed(files, reading) : files.map(({ name, bytes }) => ({ name, bytes })),
+        oddities: entries.flatMap((entry) => ("reason" in entry ? [entry] : [])),
+        manifest: manifest && {
+          text: manifest.toString("utf8"),
+          sha256: createHash("sha256").update(manifest).digest("hex"),
+        },
+      },
+      manifest && (await verifySignature(manifest, signature, expected.signers)),
+      expected.site,
+      now,
+    );
+  } catch (error) {
+    signal?.throwIfAborted();
+    if (error instanceof OperatorError) throw error;
+    const reason = `it cannot be read: ${error instanceof Error ? error.message : String(error)}`;
+    const stray = strayEntry(store, id, modifiedAt, reason);
+    return { ...stray, format: "folder", kind: "full", state: "damaged" };
+  }
+}
+
+/** As much of a file as a manifest may be long. */
+async function beginning(bytes: AsyncIterable<Buffer>): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of bytes) {
+    chunks.push(chunk);
+    length += chunk.length;
+    if (length >= manifestBytes) break;
+  }
+  return Buffer.concat(chunks).subarray(0, manifestBytes);
+}
+
+/** The files of a folder, each read from end to end; one that changes meanwhile has no hash that could be right. */
+async function hashed(files: StoredFile[], { opened, say, signal }: Reading): Promise<FolderFacts["files"]> {
+  return inTurns(files, 1, async (file) => {
+    const sha256 = await opened.read(file, async (bytes) => {
+      const hash = createHash("sha256");
+      for await (const chunk of withProgress(bytes, file, say)) {
+        signal?.throwIfAborted();
+        hash.update(chunk);
+      }
+      return hash.digest("hex");
+    });
+    return { name: file.name, bytes: file.bytes, sha256: sha256 ?? "unknown: it changed while it was read" };
+  });
 }
 
 interface Reading {
@@ -134,7 +240,7 @@ function decay(read: Inspection, known: Inspection | undefined): string | null {
 
 async function* withProgress(
   bytes: AsyncIterable<Buffer>,
-  file: StoredFile,
+  file: { name: string; bytes: number },
   say: (line: string) => void,
 ): AsyncGenerator<Buffer> {
   const longBytes = 256 * 1024 ** 2;

@@ -60,14 +60,18 @@ export function pinnedPoint(points: readonly RestorePoint[], pin: Pin): RestoreP
       ? describe(same, undefined)
       : named === undefined
         ? "no store holds it any more"
-        : `its bytes are others than when it was pinned (sha256 ${pin.archiveSha256.slice(0, 12)}…, now ${named.sha256?.slice(0, 12) ?? "unread"}…)`,
-    "bring the pinned archive back, or pin another: npx recovery points list",
+        : `its bytes are others than when it was pinned (sha256 ${shortHash(pin.archiveSha256 ?? pin.manifestSha256)}, now ${shortHash(pin.archiveSha256 === null ? named.manifestSha256 : named.sha256)})`,
+    "bring the pinned backup back, or pin another: npx recovery points list",
   );
 }
 
 /** Whether an operator who says `id` may mean the point: its id, its file's name or an alias of it. */
 export function isNamed(point: RestorePoint, id: string): boolean {
   return [point.id, point.file, ...point.aliases].some((name) => name === id || name === `${id}.tar.gz`);
+}
+
+function shortHash(sha256: string | null): string {
+  return sha256 === null ? "unread" : `${sha256.slice(0, 12)}…`;
 }
 
 /** Why a point is not chosen for a whole site, or null. */

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from "node:crypto";
-import { link, lstat, open, rename, rm, statfs } from "node:fs/promises";
-import { join } from "node:path";
+import { link, lstat, mkdir, open, rename, rm, statfs, utimes } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { formatBytes } from "./format-bytes.ts";
 import type { RestorePoint } from "./restore-point.ts";
 import { openStore } from "./stores/open-store.ts";
@@ -16,7 +16,7 @@ export interface FetchOptions {
 /**
  * Copies a point, whole and byte for byte, into a folder that is there, and returns the path of the copy. Its hash is
  * compared with that of the listing while it is copied; until then it has a temporary name. What has its name already is
- * never overwritten. An interruption leaves nothing.
+ * never overwritten. An interruption leaves nothing. A point of our own format keeps its place, TIER/TIME, in the folder.
  *
  * @throws OperatorError: exit code 4 when the name is taken or the point was never read whole, 3 when the folder is missing
  * or too small, 1 when the copy is not what was listed.
@@ -28,6 +28,8 @@ export async function fetchPoint(
   folder: string,
   { onProgress = () => undefined, signal }: FetchOptions = {},
 ): Promise<string> {
+  if (point.format === "folder")
+    return fetchFolder(store, siteDirectory, point, folder, { onProgress, signal });
   const { sha256 } = point;
   if (sha256 === null) {
     throw new OperatorError(
@@ -60,6 +62,64 @@ export async function fetchPoint(
     await name(draft, path);
   } finally {
     await rm(draft, { force: true });
+  }
+  return path;
+}
+
+async function fetchFolder(
+  store: Store,
+  siteDirectory: string,
+  point: RestorePoint,
+  folder: string,
+  { onProgress = () => undefined, signal }: FetchOptions,
+): Promise<string> {
+  if (point.manifestSha256 === null || point.members.length === 0) {
+    throw new OperatorError(
+      exitCodes.refused,
+      `${point.file} is not fetched`,
+      `what it should hold is not known: ${point.reason ?? "no reason known"}`,
+      "name another point; npx recovery points list shows them all",
+    );
+  }
+  const opened = openStore(store, siteDirectory);
+  const entries = await opened.list(point.file);
+  const path = join(folder, point.file);
+  await requireRoom(folder, path, point.storedBytes);
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  const draft = `${path}.${randomBytes(4).toString("hex")}.partial`;
+  await mkdir(draft, { mode: 0o700 });
+  let before = 0;
+  const take = async (name: string) => {
+    const done = before;
+    const progress = (bytes: number) => {
+      before = done + bytes;
+      onProgress(before);
+    };
+    const file = entries.find((entry) => entry.name === name);
+    if (file === undefined || "reason" in file) return undefined;
+    return opened.read(file, (bytes) => copy(bytes, join(draft, name), progress, signal));
+  };
+  try {
+    const files = [
+      ...point.members.map(({ path: name, sha256 = "" }) => ({ name, sha256 })),
+      { name: "MANIFEST.json", sha256: point.manifestSha256 },
+    ];
+    for (const { name, sha256 } of files) {
+      const hash = await take(name);
+      if (hash === sha256) continue;
+      throw new OperatorError(
+        exitCodes.failed,
+        `${point.file} was not fetched: ${name} is not what was listed`,
+        hash === undefined ? "it was changed or taken away" : `its sha256 is ${hash}, and was ${sha256}`,
+        `see what it is worth now: npx recovery points verify ${point.id}`,
+      );
+    }
+    await take("MANIFEST.json.sig");
+    // The copy of a point is of the same time: a manifest that came later than its point counts as dated back.
+    await utimes(join(draft, "MANIFEST.json"), new Date(point.storedAt), new Date(point.storedAt));
+    await rename(draft, path);
+  } finally {
+    await rm(draft, { recursive: true, force: true });
   }
   return path;
 }

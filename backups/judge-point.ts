@@ -11,6 +11,8 @@ export interface FileFacts {
   file: string;
   storedAt: Date;
   storedBytes: number;
+  /** The site names who must have signed a point. Nobody signs an archive of the runbook's scripts. */
+  mustBeSigned: boolean;
 }
 
 type Verdict = Pick<RestorePoint, "state" | "reason" | "timeOfData" | "notes">;
@@ -66,6 +68,7 @@ export function judgePoint(
 
 function known(facts: FileFacts, name: ArchiveName) {
   return {
+    format: "archive" as const,
     id: name.id,
     store: facts.store,
     file: facts.file,
@@ -111,7 +114,10 @@ function verdict(
     if (absent.length > 0)
       return of("damaged", `its manifest names ${absent.join(", ")}, which it does not hold`);
   }
-  return untimely === null ? of("complete", null) : of("damaged", untimely);
+  if (untimely !== null) return of("damaged", untimely);
+  return facts.mustBeSigned
+    ? of("damaged", "an archive that nobody signed, and site.yaml names who must (restorePoints.signers)")
+    : of("complete", null);
 }
 
 /** Why a point cannot be of the time that it says, or null. */

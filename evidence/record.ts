@@ -75,7 +75,12 @@ export const runRecordSchema = z.strictObject({
     id: z.string(),
     store: z.string(),
     dataTime: moment.describe("What happened on the site later than this is not restored."),
-    sha256: z.string().describe("Of the archive's bytes."),
+    sha256: z
+      .string()
+      .nullable()
+      .describe(
+        "Of the archive's bytes; null for a point of our own format, whose manifest names each member's.",
+      ),
     manifestSha256: z.string(),
     storedBytes: z.number(),
   }),

@@ -40,6 +40,7 @@ function typeOf(field: Field): string {
   if (field.enum !== undefined) return field.enum.map((value) => `\`${value}\``).join(", ");
   if (Array.isArray(field.type)) return field.type.map((type) => typeOf({ ...field, type })).join(" or ");
   if (field.anyOf !== undefined) return field.anyOf.map(typeOf).join(" or ");
+  if (Array.isArray(field.type)) return field.type.map((type) => typeOf({ ...field, type })).join(" or ");
   switch (field.type) {
     case "string":
       return field.format === "date-time" ? "time, UTC" : "text";

@@ -38,12 +38,18 @@ each_database() {
   done 3< <(inputs '.databases[] | tojson')
 }
 
-# staged_rows ROWS: keeps how many rows each table of a staged database has (JSON); one that holds nothing ends the step.
+# staged_rows ROWS: keeps how many rows each table of a staged database has (JSON). One that holds nothing ends the step, and
+# one with other rows than the restore point counted, if it did.
 staged_rows() {
-  local name older="choose an older restore point"
+  local name counted differ="" older="choose an older restore point"
   name=$(of_database name)
   [[ $(jq length <<<"$1") -gt 0 ]] || fail "the database $name has no tables" "an empty database was backed up" "$older"
   [[ $(jq add <<<"$1") -gt 0 ]] || fail "the database $name has not one row" "an empty database was backed up" "$older"
+  counted=$staging/inventory/$(of_database member).rows.json
+  if [[ -f $counted ]]; then
+    differ=$(jq -r --argjson rows "$1" '. as $counted | [keys + ($rows | keys) | unique[] | select($counted[.] != $rows[.])] | join(", ")' "$counted")
+  fi
+  [[ -z $differ ]] || fail "the database $name is not what was backed up" "the rows of $differ are not as many as were counted" "$older"
   printf '%s\n' "$1" >"$restored/$name.rows.json"
 }
 

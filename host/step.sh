@@ -24,8 +24,9 @@ fact() { jq -nc --arg name "$1" --argjson value "$2" '{($name): $value}' >>"$REC
 text() { jq -nc --arg text "$1" '$text'; }
 
 # fail WHAT WHY NEXT: ends the step with an error that the operator can act on.
+error_file=$RECOVERY_WORK/error.json
 fail() {
-  jq -nc --arg what "$1" --arg why "$2" --arg next "$3" '{$what, $why, $next}' >"$RECOVERY_WORK/error.json"
+  jq -nc --arg what "$1" --arg why "$2" --arg next "$3" '{$what, $why, $next}' >"$error_file"
   printf '%s\n' "$@" >&2
   exit 1
 }

@@ -50,7 +50,7 @@ export async function assessSite(options: AssessOptions): Promise<Assessment> {
     target === undefined
       ? ({ state: "not-asked" } as const)
       : told("the host", lookAtHost(site, target, signal)),
-    told("backups", Promise.all(site.stores.map((store) => lookAtStore(store, loaded.directory, signal)))),
+    told("backups", Promise.all(site.stores.map((store) => lookAtStore(store, loaded, signal)))),
   ]);
   return assess(
     {
@@ -67,13 +67,16 @@ export async function assessSite(options: AssessOptions): Promise<Assessment> {
 
 async function lookAtStore(
   store: LoadedSite["site"]["stores"][number],
-  directory: string,
+  { site, directory }: LoadedSite,
   signal: AbortSignal,
 ): Promise<Facts["stores"][number]> {
   const { name } = store;
   const late = AbortSignal.timeout(storeSeconds * 1000);
   try {
-    const points = await listPoints(store, directory, { signal: AbortSignal.any([signal, late]) });
+    const expected = { site: site.name, signers: site.restorePoints.signers };
+    const points = await listPoints(store, directory, expected, {
+      signal: AbortSignal.any([signal, late]),
+    });
     return { name, error: null, points };
   } catch (error) {
     signal.throwIfAborted();

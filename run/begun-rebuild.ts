@@ -7,7 +7,7 @@ import { runId } from "./run-id.ts";
 /** What the last rebuild of a host is held to: its exact point until it ends well, and after that what serves there. */
 const begunSchema = z.strictObject({
   hostKey: z.string(),
-  pin: z.strictObject({ id: z.string(), manifestSha256: z.string(), archiveSha256: z.string() }),
+  pin: z.strictObject({ id: z.string(), manifestSha256: z.string(), archiveSha256: z.string().nullable() }),
   attempt: z.int().min(1),
   run: z.string(),
   startedAt: z.iso.datetime(),

@@ -3,7 +3,8 @@ import { checkRequest, servingUnits } from "./checks.ts";
 import { databaseFacts, databaseFiles } from "./databases.ts";
 import { hostPath } from "./host-path.ts";
 import { packagesOf } from "./packages.ts";
-import type { Step } from "./step.ts";
+import { allMembers, type MemberPoint, unpackingPackages, unpackMembers } from "./member-steps.ts";
+import type { Facts, PlannedStep, Step } from "./step.ts";
 
 /** A file that a step takes from the store, by the name under which the store serves it. */
 export interface StoredFile {
@@ -13,10 +14,16 @@ export interface StoredFile {
   sha256: string;
 }
 
+/** An archive of the runbook's scripts, as a plan needs to know it. */
+export interface ArchivePoint {
+  archive: StoredFile;
+  unpackedBytes: number;
+}
+
 /** All that the plan of a complete failure is made of. No address, clock or secret is among it. */
 export interface CompleteFailureRequest {
   site: Site;
-  point: { id: string; manifestSha256: string; archive: StoredFile; unpackedBytes: number };
+  point: { id: string; manifestSha256: string } & (ArchivePoint | MemberPoint);
   application: { commit: string; bundle?: StoredFile };
   /** "SHA256:…" of the host's key: a reinstalled host is another host. */
   hostKeyFingerprint: string;
@@ -37,22 +44,24 @@ export function planCompleteFailure(request: CompleteFailureRequest): Step[] {
   const { site, point, application, isolated } = request;
   const { path } = site.application;
   const { owner, group } = site.permissions;
-  const packages = packagesOf(site, { isolated });
-  const databases = site.databases.map((database) => databaseFacts(site, database));
+  const own = "archive" in point ? undefined : point;
+  const packages = packagesOf(site, { isolated, unpacking: own ? unpackingPackages(own) : [] });
+  const databases = site.databases.map((database, at): Facts => {
+    const member = own?.members.databases[at]?.[0]?.content;
+    return { ...databaseFacts(site, database), ...(member === undefined ? {} : { member }) };
+  });
   const files = databaseFiles(site).map((file) => hostPath(site, file));
+  const folder = (kind: "data" | "uploads") => (one: { path: string; member: string }, at: number) => {
+    const members = own?.members[kind][at]?.map(({ content }) => content);
+    return {
+      path: hostPath(site, one.path),
+      member: members?.[0] ?? one.member,
+      kind,
+      ...(members ? { members } : {}),
+    };
+  };
   // Data first: uploads and databases may lie inside it, and are placed into it.
-  const folders = [
-    ...site.data.map((folder) => ({
-      path: hostPath(site, folder.path),
-      member: folder.member,
-      kind: "data",
-    })),
-    ...site.uploads.map((folder) => ({
-      path: hostPath(site, folder.path),
-      member: folder.member,
-      kind: "uploads",
-    })),
-  ];
+  const folders = [...site.data.map(folder("data")), ...site.uploads.map(folder("uploads"))];
   const configuration = site.configuration.files.map((file) => ({
     member: file,
     path: hostPath(site, file),
@@ -60,15 +69,17 @@ export function planCompleteFailure(request: CompleteFailureRequest): Step[] {
   }));
   const fromBackup = site.nginx.from === "backup";
   const nginxMember = `config/${site.nginx.site}`;
-  const members = [
-    ...site.databases.map(({ member }) => member),
-    ...folders.map(({ member }) => member),
+  const single = [
     ...configuration.map(({ member }) => `config/${member}`),
     ...(fromBackup ? [nginxMember] : []),
     ...(site.tls.member === undefined ? [] : [site.tls.member]),
   ];
+  const pinned = [`point ${point.id}`, `manifest ${point.manifestSha256}`];
+  // Members of our own format are taken from the store as they are unpacked. A drill is closed before that.
+  const fetched = "archive" in point ? [point.archive] : isolated ? allMembers(point.members) : [];
+  const storedBytes = fetched.reduce((sum, { bytes }) => sum + bytes, 0);
 
-  const steps: (Omit<Step, "secrets" | "triggers" | "timeoutSeconds" | "script"> & Partial<Step>)[] = [
+  const steps: PlannedStep[] = [
     {
       id: "provision",
       title: "Server fit and free for the site",
@@ -77,8 +88,8 @@ export function planCompleteFailure(request: CompleteFailureRequest): Step[] {
         release: site.server.release,
         cores: site.server.cores,
         memoryBytes: site.server.memory,
-        // The archive, what it holds, and that once more unpacked in its place.
-        diskBytes: site.server.disk + point.archive.bytes + 2 * point.unpackedBytes,
+        // What is fetched and what that holds; of an archive once more unpacked in its place.
+        diskBytes: site.server.disk + storedBytes + (own ? 1 : 2) * point.unpackedBytes,
         path,
       },
       triggers: [`host-key ${request.hostKeyFingerprint}`, `attempt ${request.attempt}`],
@@ -103,17 +114,21 @@ export function planCompleteFailure(request: CompleteFailureRequest): Step[] {
       after: ["download-packages"],
       budgetSeconds: minutes(6),
     },
-    {
-      id: "fetch",
-      title: "Backup fetched and hashed",
-      runbook: "1.5",
-      inputs: { files: [{ ...point.archive }] },
-      secrets: ["rclone.conf"],
-      triggers: [`point ${point.id}`, `manifest ${point.manifestSha256}`, `archive ${point.archive.sha256}`],
-      after: ["provision"],
-      budgetSeconds: minutes(10),
-      timeoutSeconds: minutes(120),
-    },
+    ...(fetched.length > 0
+      ? [
+          {
+            id: "fetch",
+            title: "Backup fetched and hashed",
+            runbook: "1.5",
+            inputs: { files: fetched.map(({ name, bytes, sha256 }) => ({ name, bytes, sha256 })) },
+            secrets: ["rclone.conf"],
+            triggers: [...pinned, ...("archive" in point ? [`archive ${point.archive.sha256}`] : [])],
+            after: ["provision"],
+            budgetSeconds: minutes(10),
+            timeoutSeconds: minutes(120),
+          },
+        ]
+      : []),
     ...(application.bundle
       ? [
           {
@@ -158,21 +173,31 @@ export function planCompleteFailure(request: CompleteFailureRequest): Step[] {
           },
         ]
       : []),
-    {
-      id: "unpack",
-      title: "Archive unpacked, all members there",
-      runbook: "1.6",
-      inputs: { sha256: point.archive.sha256, manifestSha256: point.manifestSha256, members },
-      after: isolated ? ["close-egress"] : ["fetch", "install-serving-packages"],
-      budgetSeconds: minutes(10),
-      timeoutSeconds: minutes(120),
-    },
+    "archive" in point
+      ? {
+          id: "unpack",
+          title: "Archive unpacked, all members there",
+          runbook: "1.6",
+          inputs: {
+            sha256: point.archive.sha256,
+            manifestSha256: point.manifestSha256,
+            members: [
+              ...site.databases.map(({ member }) => member),
+              ...folders.map(({ member }) => member),
+              ...single,
+            ],
+          },
+          after: isolated ? ["close-egress"] : ["fetch", "install-serving-packages"],
+          budgetSeconds: minutes(10),
+          timeoutSeconds: minutes(120),
+        }
+      : unpackMembers(point, { isolated, pinned, folders, required: single }),
     {
       id: "stage-databases",
       title: "Databases whole and not empty",
       runbook: "1.6",
       inputs: { databases },
-      after: ["unpack"],
+      after: [own ? "unpack-members" : "unpack"],
       budgetSeconds: minutes(15),
       timeoutSeconds: minutes(120),
     },
@@ -181,7 +206,7 @@ export function planCompleteFailure(request: CompleteFailureRequest): Step[] {
       title: "Uploads and data unpacked and hashed",
       runbook: "1.6",
       inputs: { folders, databasePaths: files },
-      after: ["unpack"],
+      after: [own ? "unpack-members" : "unpack"],
       budgetSeconds: minutes(15),
       timeoutSeconds: minutes(120),
     },

@@ -9,7 +9,11 @@ export interface Packages {
   remaining: string[];
 }
 
-export function packagesOf(site: Site, options: { isolated: boolean }): Packages {
+/** `unpacking`: what the restore point is opened with, if that is more than every Debian has. */
+export function packagesOf(
+  site: Site,
+  options: { isolated: boolean; unpacking?: readonly string[] },
+): Packages {
   const php = `php${site.php.version}`;
   const serving = new Set([
     "ca-certificates",
@@ -22,6 +26,7 @@ export function packagesOf(site: Site, options: { isolated: boolean }): Packages
     ...site.php.extensions.map((extension) => `${php}-${extension}`),
     ...databasePackages(site),
     ...(options.isolated ? ["nftables"] : []),
+    ...(options.unpacking ?? []),
     ...site.packages,
   ]);
   const remaining = ["certbot", "fail2ban", "python3-certbot-nginx", "python3-systemd", "ufw"];

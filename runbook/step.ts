@@ -33,6 +33,9 @@ export function takesStoredFiles({ secrets }: Step): boolean {
   return secrets.includes(storeSecret);
 }
 
+/** A step as a plan writes it down: what it does not say follows from the rest. */
+export type PlannedStep = Omit<Step, "secrets" | "triggers" | "timeoutSeconds" | "script"> & Partial<Step>;
+
 export type Outcome = "done" | "already-done" | "failed" | "timed-out";
 
 /** What host/run-step prints as one JSON line and keeps in the ledger. */

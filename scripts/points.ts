@@ -124,7 +124,7 @@ function fetchCommand(): Command {
       if (options.json) print({ path, point });
       else
         console.log(
-          `${path}: ${formatBytes(point.storedBytes)}, sha256 ${point.sha256 ?? ""}, ${point.state}`,
+          `${path}: ${formatBytes(point.storedBytes)}, sha256 ${point.sha256 ?? `of its manifest ${point.manifestSha256 ?? ""}`}, ${point.state}`,
         );
     });
 }

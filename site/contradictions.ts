@@ -30,6 +30,7 @@ export function contradictions(site: ReadableSite): Issue[] {
     ...modes(site),
     ...objectives(site),
     ...checks(site),
+    ...restorePoints(site),
   ];
 }
 
@@ -176,6 +177,8 @@ function duplicates(site: ReadableSite): Issue[] {
     ...within("secrets", field(site.secrets, "name")),
     ...within("stores", field(site.stores, "name")),
     ...within("stores", storePaths(site)),
+    ...within("restorePoints", nested("signers", site.restorePoints?.signers)),
+    ...within("restorePoints", nested("recipients", site.restorePoints?.recipients)),
     ...repeatedMembers(site),
     ...repeatedPaths(site),
   ];
@@ -422,6 +425,41 @@ function bearer(
     ];
   }
   return [];
+}
+
+function restorePoints({ restorePoints: section, secrets }: ReadableSite): Issue[] {
+  if (section === undefined) return [];
+  const { signers, recipients, identity } = section;
+  const issues: Issue[] = [];
+  if (recipients.length > 0 && identity === undefined) {
+    issues.push(
+      issue(
+        ["restorePoints"],
+        "has recipients and no `identity`: nothing could read the backups when they are needed",
+      ),
+    );
+  }
+  if (
+    identity !== undefined &&
+    unknownName(
+      secrets?.map((entry) => entry?.name),
+      identity,
+    )
+  ) {
+    issues.push(issue(["restorePoints", "identity"], `no entry of secrets is named ${identity}`));
+  }
+  const withoutComment = (key: string) => key.split(" ").slice(0, 2).join(" ");
+  for (const [index, recipient] of recipients.entries()) {
+    if (signers.some((signer) => withoutComment(signer) === withoutComment(recipient))) {
+      issues.push(
+        issue(
+          ["restorePoints", "recipients", index],
+          "is a signer's key, which lies on the server: whoever breaks in could read every backup",
+        ),
+      );
+    }
+  }
+  return issues;
 }
 
 /** Whether no entry has the name; an entry that could not be read may be the one. */

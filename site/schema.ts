@@ -234,6 +234,35 @@ const secretSchema = z.strictObject({
     ),
 });
 
+const sshPublicKey = /^(ssh-(ed25519|rsa)|ecdsa-sha2-nistp(256|384|521)) [A-Za-z0-9+/]+=*( [ -~]*)?$/;
+
+const restorePointsSchema = z.strictObject({
+  signers: z
+    .array(z.string().regex(sshPublicKey, "not a public key of ssh, such as ssh-ed25519 AAAA…"))
+    .default([])
+    .describe(
+      "ssh public keys of the hosts whose backups are genuine. With any, a restore point that none of them signed is refused; so is every archive of the runbook's scripts, which nobody signs.",
+    ),
+  recipients: z
+    .array(
+      z
+        .string()
+        .regex(
+          new RegExp(`^age1[a-z0-9]{58}$|${sshPublicKey.source}`),
+          "not a public key of age, such as age1…, or of ssh; a private key never stands here",
+        ),
+    )
+    .default([])
+    .describe(
+      "Public keys that backups are encrypted to. Whoever has the private key of one of them can read every backup: keep those off the server.",
+    ),
+  identity: variable
+    .optional()
+    .describe(
+      "Name of the entry of `secrets` that holds the private key of one recipient: what `age-keygen` writes, or an ssh key. It must not be locked with a passphrase: nobody is there to type it.",
+    ),
+});
+
 const logSchema = z.strictObject({
   path: absolutePath.describe("A log file that must exist and be writable by the application's owner."),
 });
@@ -444,6 +473,9 @@ export const siteSchema = z.strictObject({
     .min(1)
     .describe("What must be true of the site for it to count as recovered, beside what is always checked."),
   stores: z.array(storeSchema).min(1).describe("Where the backups lie."),
+  restorePoints: restorePointsSchema
+    .prefault({})
+    .describe("Who signs backups of our own format (docs/format.md), and who can read them."),
 });
 
 /** A site as the rest of the program sees it: every default filled in, durations in seconds, sizes in bytes. */

@@ -186,6 +186,13 @@ function usable(name: string, from: string, value: string): string {
 }
 
 function text(name: string, bytes: Buffer): string {
+  if (/^(age-encryption\.org\/v1|-----BEGIN AGE ENCRYPTED FILE-----)/.test(bytes.toString("latin1", 0, 50))) {
+    throw missing(
+      name,
+      "its source gave a file that age has encrypted: a key that is locked with a passphrase, perhaps",
+      "let the secret's `from` unlock it: command:age -d FILE, which asks on the terminal",
+    );
+  }
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch {

@@ -83,6 +83,8 @@ export class HostSession {
   async #dial(): Promise<SshConnection> {
     const { target, run, say } = this.#options;
     const { signal } = this.#closing;
+    // What is missing on this computer is said before a host is touched.
+    const secrets = await this.#options.secrets();
     const connection = await connect(target, { signal });
     const onClosing = () => void connection.close();
     signal.addEventListener("abort", onClosing);
@@ -101,7 +103,6 @@ export class HostSession {
         );
       }
       if (delivered.stdout.trim() !== "") say(`${target.address}: ${delivered.stdout.trim()}`);
-      const secrets = await this.#options.secrets();
       await connection.hold(
         `${installed}/${digest}/open`,
         `${JSON.stringify({ run, secrets, hold: true })}\n`,

@@ -3,9 +3,13 @@ import { pinnedPoint } from "../backups/choose-point.ts";
 import { missingMembers } from "../backups/missing-members.ts";
 import { newerDumps } from "../backups/newer-dumps.ts";
 import { pinText } from "../backups/pin.ts";
+import { isEncrypted } from "../backups/point-manifest.ts";
 import { isGood, pinOf, type Pin, type RestorePoint } from "../backups/restore-point.ts";
+import { siteMembers } from "../backups/site-members.ts";
 import { openStore } from "../backups/stores/open-store.ts";
-import { planCompleteFailure } from "../runbook/complete-failure.ts";
+import type { StoreReader } from "../backups/stores/store.ts";
+import { type ArchivePoint, planCompleteFailure } from "../runbook/complete-failure.ts";
+import { allMembers, type MemberPoint } from "../runbook/member-steps.ts";
 import type { Step } from "../runbook/step.ts";
 import { resolveApplication } from "../site/application-source.ts";
 import { loadSite, type LoadedSite } from "../site/load.ts";
@@ -67,8 +71,8 @@ export async function prepareRecovery(
   }
   const store = site.stores.find(({ name }) => name === point.store);
   if (!store) throw new Error(`the point ${point.id} is of a store that the site does not have`);
-  const relayed = openStore(store, directory).relayed(point.file, archiveName);
-  const archive = { name: relayed.name, bytes: point.storedBytes, sha256: point.sha256 ?? "" };
+  const opened = openStore(store, directory);
+  const { held, files } = point.format === "folder" ? ownPoint(point, site, opened) : archive(point, opened);
   const { bundle } = application;
   return {
     settings,
@@ -79,8 +83,7 @@ export async function prepareRecovery(
       point: {
         id: point.id,
         manifestSha256: point.manifestSha256 ?? "",
-        archive,
-        unpackedBytes: point.members.reduce((sum, member) => sum + member.unpackedBytes, point.unpackedBytes),
+        ...held,
       },
       application: {
         commit: application.commit,
@@ -90,7 +93,47 @@ export async function prepareRecovery(
       attempt: settings.attempt,
       isolated: options.isolated,
     }),
-    relayedFiles: [relayed, ...(bundle ? [{ name: bundleName, path: bundle.path }] : [])],
+    relayedFiles: [...files, ...(bundle ? [{ name: bundleName, path: bundle.path }] : [])],
+  };
+}
+
+/** What a plan is told of a point, and the files that its steps take from the store. */
+interface Source {
+  held: ArchivePoint | MemberPoint;
+  files: RelayedFile[];
+}
+
+function archive(point: RestorePoint, store: StoreReader): Source {
+  const relayed = store.relayed(point.file, archiveName);
+  return {
+    held: {
+      archive: { name: relayed.name, bytes: point.storedBytes, sha256: point.sha256 ?? "" },
+      unpackedBytes: point.members.reduce((sum, member) => sum + member.unpackedBytes, point.unpackedBytes),
+    },
+    files: [relayed],
+  };
+}
+
+function ownPoint(point: RestorePoint, site: LoadedSite["site"], store: StoreReader): Source {
+  const members = siteMembers(point, site);
+  const stored = allMembers(members);
+  const encrypted = stored.some(({ name }) => isEncrypted(name));
+  const { identity } = site.restorePoints;
+  if (encrypted && identity === undefined) {
+    throw new OperatorError(
+      exitCodes.usage,
+      `the restore point ${point.id} is encrypted`,
+      "site.yaml does not say where the key is (restorePoints.identity)",
+      "add the private key of one of its recipients to secrets, and name it there: docs/format.md",
+    );
+  }
+  return {
+    held: {
+      members,
+      identity: encrypted ? (identity ?? null) : null,
+      unpackedBytes: stored.reduce((sum, { unpackedBytes }) => sum + unpackedBytes, 0),
+    },
+    files: stored.map(({ name }) => store.relayed(`${point.file}/${name}`, name)),
   };
 }
 
@@ -101,7 +144,14 @@ export async function sitePoints(
   options: Pick<ListingOptions, "signal" | "again"> = {},
 ): Promise<RestorePoint[]> {
   const lists = await Promise.all(
-    loaded.site.stores.map((store) => listPoints(store, loaded.directory, { say, ...options })),
+    loaded.site.stores.map((store) =>
+      listPoints(
+        store,
+        loaded.directory,
+        { site: loaded.site.name, signers: loaded.site.restorePoints.signers },
+        { say, ...options },
+      ),
+    ),
   );
   return lists.flat().sort((one, other) => (other.timeOfData ?? "").localeCompare(one.timeOfData ?? ""));
 }

@@ -11,7 +11,7 @@ type DirectoryStore = Extract<Store, { kind: "directory" }>;
 export function directoryStore(store: DirectoryStore, siteDirectory: string): StoreReader {
   const directory = resolve(siteDirectory, store.path);
   return {
-    list: () => listDirectory(store.name, directory),
+    list: (folder = ".") => listDirectory(store.name, join(directory, folder)),
     read: readStored,
     relayed: (file, name) => ({ name, path: join(directory, file) }),
   };
@@ -38,10 +38,12 @@ async function look(directory: string, name: string): Promise<StoredFile | Store
     const modifiedAt = new Date(Number(stats.mtimeMs));
     if (stats.isFile())
       return { name, path, bytes: Number(stats.size), modifiedAt, identity: identityOf(stats) };
-    return { name, modifiedAt, reason: stats.isDirectory() ? "a folder" : "neither a file nor a folder" };
+    const isFolder = stats.isDirectory();
+    return { name, modifiedAt, isFolder, reason: isFolder ? "a folder" : "neither a file nor a folder" };
   } catch (error) {
     const isMissing = error instanceof Error && "code" in error && error.code === "ENOENT";
-    return { name, modifiedAt: new Date(0), reason: isMissing ? "a link to nothing" : messageOf(error) };
+    const reason = isMissing ? "a link to nothing" : messageOf(error);
+    return { name, modifiedAt: new Date(0), isFolder: false, reason };
   }
 }
 

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { mkdir, rename, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { execa, type Options } from "execa";
 import { z } from "zod";
 import { exitCodes, OperatorError } from "../../site/operator-error.ts";
@@ -20,9 +20,9 @@ const flags = ["--config=", "--contimeout=15s", "--timeout=30s", "--low-level-re
 export function sshStore(store: SshStore): StoreReader {
   const remote = sshRemote(store);
   return {
-    list: () => list(store, remote),
+    list: (folder) => list(store, remote, folder),
     read: (file, visit) => read(store, remote, file, visit),
-    relayed: (file) => ({ name: file, remote }),
+    relayed: (file) => ({ name: basename(file), remote: below(remote, dirname(file)) }),
   };
 }
 
@@ -45,6 +45,10 @@ export function sshRemote(store: SshStore): RcloneRemote {
   };
 }
 
+function below(remote: RcloneRemote, folder: string): RcloneRemote {
+  return folder === "." ? remote : { ...remote, path: `${remote.path}/${folder}` };
+}
+
 function knownHostsFile({ host, port, hostKey }: SshStore): string {
   const digest = createHash("sha256").update(`${host} ${port} ${hostKey}`).digest("hex").slice(0, 16);
   return join(cacheHome(), "recovery-stack", "known-hosts", digest);
@@ -60,9 +64,13 @@ const entrySchema = z.object({
   IsDir: z.boolean(),
 });
 
-async function list(store: SshStore, remote: RcloneRemote): Promise<(StoredFile | StoredOddity)[]> {
-  await meet(store);
-  const { exitCode, stdout, why } = await rclone(["lsjson", remote.path], remote);
+async function list(
+  store: SshStore,
+  remote: RcloneRemote,
+  folder = ".",
+): Promise<(StoredFile | StoredOddity)[]> {
+  if (folder === ".") await meet(store); // always the first that is listed
+  const { exitCode, stdout, why } = await rclone(["lsjson", below(remote, folder).path], remote);
   if (exitCode !== 0) {
     throw unreadable(
       store,
@@ -73,17 +81,27 @@ async function list(store: SshStore, remote: RcloneRemote): Promise<(StoredFile 
   return z
     .array(entrySchema)
     .parse(JSON.parse(stdout))
-    .map((entry) => listed(store, entry))
+    .map((entry) => listed(store, entry, folder))
     .sort((one, other) => (one.name < other.name ? -1 : 1));
 }
 
-function listed(store: SshStore, entry: z.infer<typeof entrySchema>): StoredFile | StoredOddity {
+function listed(
+  store: SshStore,
+  entry: z.infer<typeof entrySchema>,
+  folder = ".",
+): StoredFile | StoredOddity {
   const { Name: name, Size: bytes, ModTime: modifiedAt, IsDir: isFolder } = entry;
-  if (isFolder) return { name, modifiedAt, reason: "a folder" };
+  if (isFolder) return { name, modifiedAt, isFolder, reason: "a folder" };
   // Nothing else tells over sftp. A name does not: `latest` is a link. Who exchanges a file for one of the same size and
   // time gains nothing: the host hashes what it fetches, and refuses what is not the pinned archive.
   const identity = ["ssh", store.hostKey, store.path, bytes, modifiedAt.getTime()].join(" ");
-  return { name, path: `${store.path}/${name}`, bytes, modifiedAt, identity };
+  return {
+    name,
+    path: folder === "." ? `${store.path}/${name}` : `${store.path}/${folder}/${name}`,
+    bytes,
+    modifiedAt,
+    identity,
+  };
 }
 
 async function read<Result>(

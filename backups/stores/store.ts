@@ -16,16 +16,17 @@ export interface StoredOddity {
   name: string;
   modifiedAt: Date;
   reason: string;
+  isFolder: boolean;
 }
 
 /** A store as it is read. */
 export interface StoreReader {
   /**
-   * What lies in the store's folder, by name. Folders below it are not looked into.
+   * What lies in the store's folder, or in a folder of that, by name. Folders below it are not looked into.
    *
    * @throws OperatorError when there is no such folder or it cannot be read.
    */
-  list(): Promise<(StoredFile | StoredOddity)[]>;
+  list(folder?: string): Promise<(StoredFile | StoredOddity)[]>;
   /**
    * Reads a listed file: `visit` gets its bytes, as many as were listed. The result is undefined when the file was changed
    * or replaced meanwhile: what was read is then worth nothing.
@@ -36,6 +37,6 @@ export interface StoreReader {
     file: StoredFile,
     visit: (bytes: AsyncIterable<Buffer>) => Promise<Result>,
   ): Promise<Result | undefined>;
-  /** How the relay reaches a listed file; under this name where the store lets it choose one. */
+  /** How the relay reaches a listed file, FOLDER/NAME or NAME; under this name where the store lets it choose one. */
   relayed(file: string, name: string): RelayedFile;
 }

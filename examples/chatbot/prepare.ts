@@ -1,14 +1,16 @@
 import { constants } from "node:fs";
 import { copyFile, cp, mkdir, mkdtemp, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
-import { basename, join, relative, resolve } from "node:path";
+import { basename, dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { ensureDebianPackages, type DebianNeed } from "../../machines/debian-packages.ts";
+import { loadSite } from "../../site/load.ts";
 import { OperatorError, exitCodes } from "../../site/operator-error.ts";
 import { makeArchive } from "./archive.ts";
 import { makeBundle } from "./bundle.ts";
 import { makePostgresqlDump, makeSqlite } from "./database.ts";
 import { environmentFile } from "./environment-file.ts";
+import { makeOwnPoint } from "./own-point.ts";
 import { type SampleUpload, writeUploads } from "./sample-uploads.ts";
 
 /** How large the sample is, when its backup was made, and where it goes. */
@@ -32,16 +34,20 @@ export interface SampleOptions {
   directory?: string;
   /** Variables of .env, added to the default ones or standing in their place. */
   environment?: Record<string, string>;
+  /** `runbook`, the default: an archive as the runbook's scripts make it; `own`: a folder of the format in docs/format.md. */
+  format?: "runbook" | "own";
+  /** ssh private key that signs a backup of our own format; by default nobody does. site.yaml says who can read it. */
+  signingKey?: string;
 }
 
-/** What was made. The same options give the same bytes. */
+/** What was made. The same options give the same bytes, except for what is encrypted and how long packing took. */
 export interface PreparedSample {
   /** site.yaml, with whose relative paths the rest agrees. */
   site: string;
   /** The application as a git bundle, and the commit id that the tag in site.yaml stands for. */
   bundle: string;
   revision: string;
-  /** The archive in the site's store, and the time that its name carries. */
+  /** The backup in the site's store, an archive or a folder, and the time that its name carries. */
   archive: string;
   time: Date;
   /** Rows by table. */
@@ -53,14 +59,16 @@ const sampleFolder = fileURLToPath(new URL(".", import.meta.url));
 const applicationFolder = join(sampleFolder, "app");
 const tag = "v1.0.0";
 const hostname = "chatbot.example.test";
-const archivesKept = 3;
+const backupsKept = 3;
 const workFolderPrefix = ".work-";
 const abandonedAfterMilliseconds = 60 * 60 * 1000;
-/** Debian's packages are named like the commands. */
-const needs: readonly DebianNeed[] = ["git", "tar", "gzip"].map((name) => ({
-  command: name,
-  package: name,
-}));
+const needs: Record<NonNullable<SampleOptions["format"]>, readonly DebianNeed[]> = {
+  runbook: ["git", "tar", "gzip"].map(packageOfSameName),
+  own: [
+    ...["git", "tar", "zstd", "age", "jq"].map(packageOfSameName),
+    { command: "ssh-keygen", package: "openssh-client" },
+  ],
+};
 /** What differs between the two kinds of database. */
 const kinds = {
   sqlite: {
@@ -99,13 +107,16 @@ export async function prepareSample(options: SampleOptions = {}): Promise<Prepar
     uploadBytes = 4096,
     time: wanted = new Date(),
     database = "sqlite",
+    format = "runbook",
   } = options;
   const kind = kinds[database];
   for (const [name, value] of Object.entries({ agents, messages, uploads, uploadBytes })) {
     if (!Number.isSafeInteger(value) || value < 0) throw unusable(name, "a whole number from 0");
   }
   if (Number.isNaN(wanted.getTime())) throw unusable("time", "a time such as 2026-01-31T04:00:00Z");
-  await ensureDebianPackages([...needs, ...kind.needs], (line) => {
+  if (!(format in needs)) throw unusable("format", "runbook or own");
+  if (format === "own" && database !== "sqlite") throw unusable("format", "runbook for this database");
+  await ensureDebianPackages([...needs[format], ...kind.needs], (line) => {
     console.error(line);
   });
 
@@ -139,13 +150,21 @@ export async function prepareSample(options: SampleOptions = {}): Promise<Prepar
     for (const file of ["config.php", "composer.json"])
       await cp(join(applicationFolder, file), join(live, file));
     const configuration = [".env", "config.php", "composer.json"];
-    const packed = await makeArchive(live, made, configuration, time, hostname, work);
-
     const bundle = join(build, "chatbot.bundle");
-    const archive = join(backups, basename(packed));
     await rename(join(work, "chatbot.bundle"), bundle);
+    const packed =
+      format === "own"
+        ? await makeOwnPoint(live, configuration, { revision, bundle }, time, work, {
+            recipients: (await loadSite(join(directory, kind.site))).site.restorePoints.recipients,
+            signingKey: options.signingKey ?? "",
+          })
+        : await makeArchive(live, made, configuration, time, hostname, work);
+    const archive = join(backups, relative(work, packed));
+    await mkdir(dirname(archive), { recursive: true, mode: 0o700 });
+    // No folder takes the place of another by a rename.
+    if (format === "own") await rm(archive, { recursive: true, force: true });
     await rename(packed, archive);
-    await removeOldArchives(backups, basename(archive));
+    await removeOldBackups(dirname(archive), basename(archive));
     return {
       site: join(directory, kind.site),
       bundle,
@@ -158,6 +177,10 @@ export async function prepareSample(options: SampleOptions = {}): Promise<Prepar
   } finally {
     await rm(work, { recursive: true, force: true });
   }
+}
+
+function packageOfSameName(name: string): DebianNeed {
+  return { command: name, package: name };
 }
 
 function unusable(option: string, expected: string): OperatorError {
@@ -188,11 +211,13 @@ async function copySiteFile(name: string, directory: string): Promise<void> {
   });
 }
 
-async function removeOldArchives(backups: string, justMade: string): Promise<void> {
-  const others = (await readdir(backups))
-    .filter((name) => /^full_backup_\d{8}_\d{6}\.tar\.gz$/.test(name) && name !== justMade)
+async function removeOldBackups(folder: string, justMade: string): Promise<void> {
+  const others = (await readdir(folder))
+    .filter((name) => /^(full_backup_\d{8}_\d{6}\.tar\.gz|\d{8}T\d{6}Z)$/.test(name) && name !== justMade)
     .sort();
-  for (const name of others.slice(0, -(archivesKept - 1))) await rm(join(backups, name), { force: true });
+  for (const name of others.slice(0, -(backupsKept - 1))) {
+    await rm(join(folder, name), { recursive: true, force: true });
+  }
 }
 
 /** What the command line says; throws an OperatorError for an unknown option or a value that is no number. */
@@ -209,6 +234,8 @@ function readOptions(args: string[]): { sample: SampleOptions; json: boolean } {
         "upload-bytes": text,
         directory: text,
         time: text,
+        format: text,
+        "signing-key": text,
         json: { type: "boolean" },
       },
     });
@@ -224,6 +251,9 @@ function readOptions(args: string[]): { sample: SampleOptions; json: boolean } {
       ...(values["upload-bytes"] !== undefined && { uploadBytes: wholeNumber(values["upload-bytes"]) }),
       ...(values.directory !== undefined && { directory: values.directory }),
       ...(values.time !== undefined && { time: new Date(values.time) }),
+      // A name that is not known is refused with the rest of the options.
+      ...(values.format !== undefined && { format: values.format as NonNullable<SampleOptions["format"]> }),
+      ...(values["signing-key"] !== undefined && { signingKey: resolve(values["signing-key"]) }),
     };
     return { sample, json: values.json === true };
   } catch (error) {
@@ -231,7 +261,7 @@ function readOptions(args: string[]): { sample: SampleOptions; json: boolean } {
       exitCodes.usage,
       "the sample's options cannot be understood",
       error instanceof Error ? error.message : String(error),
-      "options: --database KIND --agents N --messages N --uploads N --upload-bytes N --directory DIR --time ISO --json",
+      "options: --database KIND --agents N --messages N --uploads N --upload-bytes N --directory DIR --time ISO --format runbook|own --signing-key FILE --json",
       { cause: error },
     );
   }

@@ -49,10 +49,10 @@ const logins = () => sshd.log().split("Accepted publickey").length - 1;
 
 test("its points are those that the same folder has on this computer, although the server has other host keys as well; what is known is not read again", async () => {
   const before = logins();
-  const points = await listPoints(store(), directory);
+  const points = await listPoints(store(), directory, { site: "club", signers: [] });
   // To meet the server, to list its files, to read the archive, which `latest` links to, and to look at it once more.
   expect(logins() - before).toBe(4);
-  const here = await listPoints({ ...store(), kind: "directory" }, directory);
+  const here = await listPoints({ ...store(), kind: "directory" }, directory, { site: "club", signers: [] });
   // sftp tells times in whole seconds.
   const comparable = (point: (typeof points)[number]) => ({
     ...point,
@@ -66,7 +66,7 @@ test("its points are those that the same folder has on this computer, although t
   });
 
   const known = logins();
-  expect(await listPoints(store(), directory)).toEqual(points);
+  expect(await listPoints(store(), directory, { site: "club", signers: [] })).toEqual(points);
   expect(logins() - known).toBe(2);
 });
 
@@ -150,7 +150,7 @@ test("a server that falls silent is given up, at the door after 15 s and while i
       }
     });
     const [atTheDoor, inside] = await Promise.all([
-      seconds(listPoints(store({ port }), directory), "is silent"),
+      seconds(listPoints(store({ port }), directory, { site: "club", signers: [] }), "is silent"),
       seconds(reading, "broke off after"),
     ]);
     // A busy computer is slower; what is silent for ever would be heard of by the test's own limit alone.
@@ -168,7 +168,9 @@ test("what is said of a store that cannot be read, and with which exit code", as
   const key = readFileSync(join(directory, "stranger.pub"), "utf8").trim();
   const refusal = async (changes: Record<string, unknown>) => {
     const asked = logins();
-    const error: unknown = await listPoints(store(changes), directory).catch((reason: unknown) => reason);
+    const error: unknown = await listPoints(store(changes), directory, { site: "club", signers: [] }).catch(
+      (reason: unknown) => reason,
+    );
     return { error, logins: logins() - asked };
   };
   expect(await refusal({ hostKey: key })).toMatchObject({

@@ -6,6 +6,7 @@ import { OperatorError } from "../../../site/operator-error.ts";
 
 function point(id: string, timeOfData: string | null, changes: Partial<RestorePoint> = {}): RestorePoint {
   return {
+    format: "archive",
     id,
     store: "local",
     file: `${id}.tar.gz`,

@@ -20,7 +20,7 @@ beforeEach(async () => {
   mkdirSync(to);
   vi.stubEnv("XDG_CACHE_HOME", join(base, "cache"));
   archive = packArchive(join(base, "backups"), { named: "20251104_120000" });
-  const [only] = await listPoints(store, base);
+  const [only] = await listPoints(store, base, { site: "club", signers: [] });
   if (only === undefined) throw new Error("no point");
   point = only;
 });

@@ -30,6 +30,7 @@ export const wellSaid = [
 export const wellReport = parseHostReport(wellSaid);
 
 export const wholePoint: RestorePoint = {
+  format: "archive",
   id: "full_backup_20260301_080000",
   store: "disk",
   file: "full_backup_20260301_080000.tar.gz",

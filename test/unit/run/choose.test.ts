@@ -5,6 +5,7 @@ import { choose } from "../../../run/choose.ts";
 /** A good point of a whole site, of an hour of one day. */
 function point(hour: string, changes: Partial<RestorePoint> = {}): RestorePoint {
   return {
+    format: "archive",
     id: `full_${hour}`,
     store: "disk",
     file: `full_${hour}.tar.gz`,

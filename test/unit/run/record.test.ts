@@ -38,6 +38,7 @@ const steps = [
 ];
 
 const point: RestorePoint = {
+  format: "archive",
   id: "full_backup_20250301_020000",
   store: "disk",
   file: "full_backup_20250301_020000.tar.gz",

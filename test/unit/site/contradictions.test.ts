@@ -330,6 +330,32 @@ const cases: [what: string, change: (site: Site) => void, issue: string][] = [
       site.stores.push({ kind: "directory", name: "b", path: "/mnt/backup/photo-club", timezone: "UTC" }),
     "stores[1].path: path /mnt/backup/photo-club is already given",
   ],
+  [
+    "recipients whose key nobody names",
+    (site) => (site.restorePoints.recipients = [`age1${"q".repeat(58)}`]),
+    "restorePoints: has recipients and no `identity`",
+  ],
+  [
+    "an identity that is no secret",
+    (site) => (site.restorePoints.identity = "BACKUP_KEY"),
+    "restorePoints.identity: no entry of secrets is named BACKUP_KEY",
+  ],
+  [
+    "the server's key as recipient",
+    (site) => {
+      site.restorePoints = {
+        signers: ["ssh-ed25519 AAAA root@club"],
+        recipients: [`age1${"q".repeat(58)}`, "ssh-ed25519 AAAA"],
+        identity: site.secrets[0]?.name,
+      };
+    },
+    "restorePoints.recipients[1]: is a signer's key",
+  ],
+  [
+    "a signer twice",
+    (site) => (site.restorePoints.signers = ["ssh-ed25519 AAAA", "ssh-ed25519 AAAA"]),
+    "restorePoints.signers[1]: ssh-ed25519 AAAA is already given by restorePoints.signers[0]",
+  ],
 ];
 
 test.each(cases)("%s", (_what, change, issue) => {

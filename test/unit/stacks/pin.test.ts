@@ -3,18 +3,25 @@ import { expect, test } from "vitest";
 import { parsePin, pinText } from "../../../backups/pin.ts";
 
 const hash = fc.stringMatching(/^[0-9a-f]{64}$/);
-const pins = fc.record({
-  id: fc.stringMatching(/^[A-Za-z0-9_.-]{1,40}$/),
-  manifestSha256: hash,
-  archiveSha256: hash,
-});
+const pins = fc.oneof(
+  fc.record({
+    id: fc.stringMatching(/^[A-Za-z0-9_.-]{1,40}$/),
+    manifestSha256: hash,
+    archiveSha256: hash,
+  }),
+  fc.record({
+    id: fc.stringMatching(/^(hourly|daily)\/20\d{6}T\d{6}Z$/),
+    manifestSha256: hash,
+    archiveSha256: fc.constant(null),
+  }),
+);
 
 test("every pin can be read back from its text, which a shell takes as one word", () => {
   fc.assert(
     fc.property(pins, (pin) => {
       const text = pinText(pin);
       expect(parsePin(text)).toEqual(pin);
-      expect(text).toMatch(/^[\w.@-]+$/);
+      expect(text).toMatch(/^[\w.@/-]+$/);
     }),
   );
 });
