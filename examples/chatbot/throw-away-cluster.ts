@@ -63,6 +63,6 @@ trap 'pg_ctl --pgdata "$PGHOST/data" --silent --mode immediate stop; rm -rf "$PG
 psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --username "$name" --output /dev/null --file - "$name"
 # Its key would be another each time.
 options=(--username "$name")
-if pg_dump --help | grep -q -- --restrict-key; then options+=(--restrict-key=sample); fi
+if [[ $(pg_dump --help) == *--restrict-key* ]]; then options+=(--restrict-key=sample); fi
 pg_dump "\${options[@]}" "$name" </dev/null | gzip -n -1
 `;
