@@ -139,7 +139,7 @@ async function readFolder(
       now,
     );
   } catch (error) {
-    signal?.throwIfAborted();
+    signal.throwIfAborted();
     if (error instanceof OperatorError) throw error;
     const reason = `it cannot be read: ${error instanceof Error ? error.message : String(error)}`;
     const stray = strayEntry(store, id, modifiedAt, reason);
@@ -165,7 +165,7 @@ async function hashed(files: StoredFile[], { opened, say, signal }: Reading): Pr
     const sha256 = await opened.read(file, async (bytes) => {
       const hash = createHash("sha256");
       for await (const chunk of withProgress(bytes, file, say)) {
-        signal?.throwIfAborted();
+        signal.throwIfAborted();
         hash.update(chunk);
       }
       return hash.digest("hex");

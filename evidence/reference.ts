@@ -38,9 +38,9 @@ function rows(schema: Field, prefix: string): string[][] {
 function typeOf(field: Field): string {
   if (field.const !== undefined) return `\`${field.const}\``;
   if (field.enum !== undefined) return field.enum.map((value) => `\`${value}\``).join(", ");
-  if (Array.isArray(field.type)) return field.type.map((type) => typeOf({ ...field, type })).join(" or ");
+  if (Array.isArray(field.type))
+    return field.type.map((type: string) => typeOf({ ...field, type })).join(" or ");
   if (field.anyOf !== undefined) return field.anyOf.map(typeOf).join(" or ");
-  if (Array.isArray(field.type)) return field.type.map((type) => typeOf({ ...field, type })).join(" or ");
   switch (field.type) {
     case "string":
       return field.format === "date-time" ? "time, UTC" : "text";
