@@ -85,7 +85,8 @@ export async function leftOf(folder: string, machines: readonly string[]): Promi
     .flatMap((name) => filesBelow(join(folder, name)))
     // tsx keeps what it has compiled; a folder of runs without a run is there for the next.
     .filter(
-      (file) => !/^\/tmp(\/tsx-\d+\/.*)?$|\/(runs|drill\.lock|run\.(json|html))$/.test(file.slice(folder.length)),
+      (file) =>
+        !/^\/tmp(\/tsx-\d+\/.*)?$|\/(runs|drill\.lock|run\.(json|html))$/.test(file.slice(folder.length)),
     );
   const traces = await Promise.all(machines.map(tracesOf));
   return [...processes, ...files.map((file) => `file ${file}`), ...traces.flat()];

@@ -79,7 +79,8 @@ describe("a lost site", { timeout: 900_000 }, () => {
     steps = await planned();
     const titles = new Map(steps.map(({ id, title, runbook }) => [`${runbook} ${title}`, id]));
     const killed: string[] = [];
-    const executors = [[], ["--without-pulumi"]];
+    // There are as many steps as make the run that nobody kills a direct one: the engine's state then lacks the last of them.
+    const executors = [["--without-pulumi"], []];
     const next = () => executors[killed.length % 2] ?? [];
     for (let at; (at = await killedAtFirstBesides(titles, killed, ...next())) !== undefined;) killed.push(at);
     expect([...killed].sort()).toEqual(steps.map(({ id }) => id).sort());
