@@ -16,7 +16,7 @@ const blank: Base = {
   release: "12",
   root: "/cache/debian-12-0123456789ab/root",
   digest: "0123456789ab",
-  mirrors: [{ host: "deb.debian.org", port: 80 }],
+  mirrors: [{ host: "mirror.example.org", port: 80 }],
 };
 const recipe = { packages: ["nginx", "curl"], steps: "abcdef012345" };
 
