@@ -10,8 +10,8 @@ export interface RecoveredSiteArgs {
   server: ReplacementServer;
   /** The plan; each step comes behind those it waits for. */
   steps: Step[];
-  /** Opens the host before the first step that really runs: an `up` with nothing to do dials nobody. */
-  session: { open(): Promise<unknown>; openRelay(): Promise<void>; closeRelay(): Promise<void> };
+  /** Opens the host before each step that really runs, named by its id: an `up` with nothing to do dials nobody. */
+  session: { open(step: string): Promise<unknown>; openRelay(): Promise<void>; closeRelay(): Promise<void> };
 }
 
 /** A site on its replacement server: each step of the plan as one remote command. */
@@ -23,8 +23,8 @@ export class RecoveredSite extends pulumi.ComponentResource {
     super("recovery-stack:index:RecoveredSite", name, {}, options);
     const { server, session } = args;
     const hooks = {
-      open: new pulumi.ResourceHook(`${name}-open-host`, async () => {
-        await session.open();
+      open: new pulumi.ResourceHook(`${name}-open-host`, async ({ name: step }) => {
+        await session.open(step);
       }),
       openRelay: new pulumi.ResourceHook(`${name}-open-relay`, () => session.openRelay()),
       closeRelay: new pulumi.ResourceHook(`${name}-close-relay`, () => session.closeRelay()),

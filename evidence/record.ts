@@ -92,9 +92,39 @@ export const runRecordSchema = z.strictObject({
       "The machine had the site's packages before the clock started: its times are no measure of the RTO.",
     ),
   preparationSeconds: seconds.describe("One-time work before the clock started: engine and base system."),
+  fencing: z
+    .strictObject({
+      how: z
+        .enum(["stopped", "said-to-be-off", "decided-before"])
+        .describe(
+          "`stopped` by this run and proven so; `said-to-be-off` by the operator; `decided-before`: an earlier recovery ended on this host.",
+        ),
+      address: z.string().optional().describe("Of the old server, when it was named."),
+      who: z.string(),
+      at: moment,
+      units: z
+        .array(z.strictObject({ unit: z.string(), before: z.string(), after: z.string() }))
+        .describe("What was stopped there: running and enabled at boot, before and after."),
+    })
+    .optional()
+    .describe("What became of the old server before this one began. Absent in a drill."),
   steps: z.array(stepRecordSchema),
   checks: z.array(checkRecordSchema).describe("As they were at the end of the run."),
   objectives: z.array(objectiveSchema),
+  watch: z
+    .strictObject({
+      wantedSeconds: seconds.describe("How long it was to be watched: `--watch`."),
+      seconds: seconds.describe("How long it was."),
+      looks: z.number().describe("How often logs, metrics and units were looked at."),
+      endedBy: z.enum(["time", "operator", "fault"]),
+      errors: z
+        .array(z.string())
+        .describe("New errors in the logs, failing checks; at most 20. Empty is good."),
+    })
+    .optional()
+    .describe(
+      "Runbook 1.13, after the RTO clock has stopped. Absent when the site was not recovered or not watched.",
+    ),
   notes: z
     .array(z.string())
     .describe("What a reader must know: limits of the isolation, refused connections."),

@@ -39,6 +39,7 @@ export function report(record: RunRecord): string {
         ]
       : []),
     ...record.notes.map((note) => `note: ${note}`),
+    ...(record.watch ? watched(record.watch) : []),
     summary(record),
   ];
   return lines.join("\n");
@@ -55,6 +56,15 @@ function summary(record: RunRecord): string {
     ? `, serving after ${duration((Date.parse(record.servingAt) - Date.parse(record.startedAt)) / 1000)}`
     : "";
   return `recovered ${record.site} from ${record.point.id} in ${duration(total)}${serving}`;
+}
+
+/** How the watch went, its errors a line each. */
+function watched({ wantedSeconds, seconds, endedBy, errors }: NonNullable<RunRecord["watch"]>): string[] {
+  const length =
+    endedBy === "time" ? duration(seconds) : `${duration(seconds)} of ${duration(wantedSeconds)}`;
+  const ended = endedBy === "operator" ? ", ended by the operator" : "";
+  if (errors.length === 0) return [`watched ${length}${ended}: no new error, metrics and units answer`];
+  return [`WATCHED ${length}${ended}, AND SEEN:`, ...errors.map((error) => `  ${error}`)];
 }
 
 function verdict(taken: number | null, budget: number): string {

@@ -2,50 +2,82 @@ import { readFile, rename, writeFile } from "node:fs/promises";
 import { z } from "zod";
 import type { Pin } from "../backups/restore-point.ts";
 import { exitCodes, OperatorError } from "../site/operator-error.ts";
+import type { HostLook, Restored } from "./before-rebuild.ts";
 import { runId } from "./run-id.ts";
 
-/** What the last rebuild of a host is held to: its exact point until it ends well, and after that what serves there. */
+/**
+ * The last rebuild of a host that this computer began: one that was cut short keeps its point, its clock, and what it was
+ * told to replace. What the host holds, the host alone knows.
+ */
 const begunSchema = z.strictObject({
   hostKey: z.string(),
   pin: z.strictObject({ id: z.string(), manifestSha256: z.string(), archiveSha256: z.string().nullable() }),
   attempt: z.int().min(1),
   run: z.string(),
   startedAt: z.iso.datetime(),
+  /** The restore that it was told to replace, by its time. */
+  over: z.string().optional(),
   /** When it ended well. */
   recoveredAt: z.iso.datetime().optional(),
 });
 
 export type BegunRebuild = z.infer<typeof begunSchema>;
 
+/** What is asked for. */
+interface Wish {
+  hostKey: string;
+  pin: Pin;
+  /** The host was named twice. */
+  again: boolean;
+  now: Date;
+}
+
+/** What the host says of itself. */
+type Known = Pick<HostLook, "restored" | "servedSince" | "attempt" | "lock">;
+
 /**
- * The rebuild that follows: the one before goes on when it was cut short, and is a new run with nothing to do when it had
- * ended well. Pure.
+ * The rebuild that follows: one that was cut short here goes on; otherwise it is a new run, with nothing to do when the host
+ * holds what is asked for. Pure.
  *
- * @throws OperatorError (refused) when another point would replace what a recovered site holds by now, and nobody said so
+ * @throws OperatorError (refused) when a site that has served would be replaced, and nobody named its host twice
  */
-export function nextRebuild(
-  before: BegunRebuild | undefined,
-  wish: { hostKey: string; pin: Pin; again: boolean; now: Date },
-): BegunRebuild {
+export function nextRebuild(before: BegunRebuild | undefined, wish: Wish, host: Known): BegunRebuild {
   const { hostKey, pin, again, now } = wish;
-  const fresh = { hostKey, pin, attempt: 1, run: runId("rebuild", now), startedAt: now.toISOString() };
-  if (before?.hostKey !== hostKey) return fresh;
-  const { attempt } = before;
-  const same =
-    before.pin.manifestSha256 === pin.manifestSha256 && before.pin.archiveSha256 === pin.archiveSha256;
-  if (again) return { ...fresh, attempt: same ? attempt + 1 : attempt };
-  if (same) {
-    const { recoveredAt } = before;
-    // A run with nothing to do must not forget that the host serves, however it ends.
-    return recoveredAt === undefined ? before : { ...fresh, attempt, recoveredAt };
+  const { restored } = host;
+  const known = before?.hostKey === hostKey ? before : undefined;
+  const goesOn = known && !again && known.recoveredAt === undefined && known.attempt >= host.attempt;
+  if (goesOn && sameBytes(known.pin, pin)) return known;
+  // An attempt that reached no step is not in the host's ledger.
+  const last = Math.max(1, host.attempt, known?.attempt ?? 0);
+  const holds = restored !== undefined && sameBytes(pinOf(restored), pin);
+  const next: BegunRebuild = {
+    hostKey,
+    pin,
+    attempt: again && (holds || (known && sameBytes(known.pin, pin))) ? last + 1 : last,
+    run: runId("rebuild", now),
+    startedAt: now.toISOString(),
+    ...(again && restored ? { over: restored.at } : {}),
+  };
+  const replaces = restored !== undefined && !(holds && restored.attempt === next.attempt);
+  // Another run has the host: it is refused when it is opened, with the reason that the operator must hear first.
+  if (replaces && !again && host.servedSince !== undefined && !host.lock?.busy.length) {
+    throw new OperatorError(
+      exitCodes.refused,
+      `this site was restored here from ${restored.point} at ${restored.at}, and has served since`,
+      `${host.servedSince}: ${pin.id} would replace what its users have done there`,
+      "to restore it all the same, name the host a second time: --again ADDRESS",
+    );
   }
-  if (before.recoveredAt === undefined) return { ...fresh, attempt };
-  throw new OperatorError(
-    exitCodes.refused,
-    `this host was recovered from ${before.pin.id} at ${before.recoveredAt}, and has served since`,
-    `${pin.id} would replace what its users have done there`,
-    "to restore it all the same, name the host a second time: --again ADDRESS",
-  );
+  return next;
+}
+
+function pinOf({ point, manifestSha256, archiveSha256 }: Restored): Pin {
+  return { id: point, manifestSha256, archiveSha256 };
+}
+
+/** The id is only a name: what was restored is told by the two hashes. */
+function sameBytes(one: Pin, other: Pin): boolean {
+  return one.manifestSha256 === other.manifestSha256 && one.archiveSha256 === other.archiveSha256;
 }
 
 /** What is known of the rebuild before; undefined when there was none. */

@@ -21,7 +21,7 @@ const slackSeconds = 60;
 const resultSchema = z.object({ outcome: z.enum(["done", "already-done"]) });
 
 async function carryOut(step: Step, triggers: string[], { host, reporter, kill }: Delivery): Promise<void> {
-  const connection = await host.open();
+  const connection = await host.open(step.id);
   const { command, stdin } = stepCommand(step, triggers);
   const relayed = takesStoredFiles(step);
   if (relayed) await host.openRelay();

@@ -29,6 +29,8 @@ export interface DrillOptions {
   keep: boolean;
   /** On a machine that has the site's packages already: a quick test of the backup, and no measure of the RTO. */
   baked: boolean;
+  /** How long the recovered site is watched; 0 for not at all. */
+  watchSeconds: number;
   reporter: Reporter;
   /** Ends the drill at once: there is nothing in it that would be lost. */
   signal: AbortSignal;
@@ -126,6 +128,7 @@ async function onMachine(
           ...made.wall.refused.map(({ host }) => `refused by the wall: ${host}`),
         ],
       }),
+      watchSeconds: options.watchSeconds,
       reporter,
       signal,
       kill: signal,

@@ -5,8 +5,8 @@ import type { Reporter } from "./reporter.ts";
 
 /** The host that the steps run on, opened for this run before the first of them. */
 export interface StepHost {
-  /** Throws when no step may begin any more. */
-  open(): Promise<Pick<SshConnection, "run">>;
+  /** For this step, by its id. May take as long as what the step waits for. Throws when it may not begin. */
+  open(step: string): Promise<Pick<SshConnection, "run">>;
   openRelay(): Promise<void>;
   closeRelay(): Promise<void>;
 }

@@ -23,7 +23,8 @@ export type Attempt = z.infer<typeof attemptSchema>;
 /** Every attempt on this machine, in order: a host made from a snapshot remembers those of another. */
 export async function readLedger(connection: SshConnection, signal?: AbortSignal): Promise<Attempt[]> {
   const { stdout } = await connection.run(
-    "cd /var/lib/recovery && jq -c --rawfile machine /etc/machine-id 'select(.machine == ($machine | rtrimstr(\"\\n\")))' history.jsonl 2>/dev/null || true",
+    // Without jq: a host that is only looked at may not have it yet.
+    String.raw`grep -F "\"machine\":\"$(cat /etc/machine-id)\"" /var/lib/recovery/history.jsonl 2>/dev/null || true`,
     {
       timeoutSeconds: 30,
       ...(signal && { signal }),

@@ -41,13 +41,25 @@ async function carryOut(
   { prepared, host, target, reporter, signal, kill }: Delivery,
 ): Promise<void> {
   const { agentSocketPath } = target;
+  // What a step waits for may take longer than an engine may be silent.
+  const hostAlive: typeof host = {
+    ...host,
+    open: (step) => {
+      const waiting = setInterval(() => {
+        silence.heard();
+      }, 60_000);
+      return host.open(step).finally(() => {
+        clearInterval(waiting);
+      });
+    },
+  };
   const stack = await openStack({
     engine,
     plugin,
     stackName,
     directory,
     environment: agentSocketPath === undefined ? {} : { SSH_AUTH_SOCK: agentSocketPath },
-    program: () => Promise.resolve({ ...declareRecovery(prepared, host) }),
+    program: () => Promise.resolve({ ...declareRecovery(prepared, hostAlive) }),
     say: (line) => {
       reporter.say(line);
     },

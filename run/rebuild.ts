@@ -1,24 +1,38 @@
 import { createHash } from "node:crypto";
+import { lookup } from "node:dns/promises";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import type { RestorePoint } from "../backups/restore-point.ts";
 import { exclusively } from "../engine/exclusive.ts";
 import { ensureDebianPackages } from "../machines/debian-packages.ts";
+import type { RunRecord } from "../evidence/record.ts";
+import { exitCodes, OperatorError } from "../site/operator-error.ts";
 import { loadSite, type LoadedSite } from "../site/load.ts";
-import type { SshTarget } from "../ssh/connection.ts";
+import { fingerprint, type SshConnection, type SshTarget } from "../ssh/connection.ts";
 import { sitePoints } from "../stacks/prepare.ts";
 import { chooseExecutor } from "./choose-executor.ts";
 import { choose } from "./choose.ts";
 import { nextRebuild, readBegun, writeBegun } from "./begun-rebuild.ts";
+import { askDns, dnsServers, namesOf, recordsToChange, waitForDns } from "./dns.ts";
+import { fence, planFencing, type FencingPlan } from "./fence.ts";
+import { lookAtHost, type HostLook } from "./before-rebuild.ts";
+import { meetHost, type MetHost, type NamedHost } from "./meet-host.ts";
+import type { RebuildQuestion } from "./rebuild-screen.ts";
 import type { RecordedRun } from "./record.ts";
 import { recover } from "./recover.ts";
 import type { Reporter } from "./reporter.ts";
 import { operator } from "./operator.ts";
 import { stateDirectory } from "./state-directory.ts";
+import { earlierRuns, tookLastTime } from "./took-last-time.ts";
 
 export interface RebuildOptions {
   siteFile: string;
-  target: SshTarget;
+  host: NamedHost;
+  /** The server that the site was on, to be stopped first. */
+  oldHost?: NamedHost;
+  /** The operator says that it is off, and stays so. */
+  oldHostIsOff: boolean;
+  /** Asks the operator something; undefined when there is nobody to ask. */
+  ask: ((question: string) => Promise<string>) | undefined;
   /** Id of a restore point; the newest good one without. A rebuild that was cut short keeps its point. */
   pointId?: string;
   before?: Date;
@@ -26,8 +40,14 @@ export interface RebuildOptions {
   again: boolean;
   /** Carry the steps out directly, with no Pulumi engine. */
   withoutPulumi: boolean;
-  /** Shown what would happen; the rebuild goes on when it says true. */
-  confirm: (question: { point: RestorePoint; resumed: boolean; loaded: LoadedSite }) => Promise<boolean>;
+  /** Shown what would happen; the rebuild goes on when it says true, and then an old server that was asked about is off. */
+  confirm: (question: RebuildQuestion) => Promise<boolean>;
+  /** How long DNS is waited for before the certificate; 0 for not at all. */
+  dnsWaitSeconds: number;
+  /** DNS servers to ask instead of this computer's resolvers and the domain's own. */
+  dnsServers: string[];
+  /** How long the recovered site is watched; 0 for not at all. */
+  watchSeconds: number;
   reporter: Reporter;
   /** The steps that run come to their end, and no other begins. */
   signal: AbortSignal;
@@ -58,55 +78,177 @@ export async function rebuild(options: RebuildOptions): Promise<RecordedRun | un
       say(`another rebuild of ${site.name} is under way on this computer; waiting for its end`);
     },
     options.signal,
-    async () => {
-      const preparing = Date.now();
-      const begunFile = join(directory, "rebuilds", `${hostKeyDigest(options.target.hostKey)}.json`);
-      await mkdir(join(directory, "rebuilds"), { recursive: true, mode: 0o700 });
-      const before = await readBegun(begunFile);
-      const { hostKey } = options.target;
-      // What a host was given it keeps, unless something else is asked for.
-      const kept =
-        before?.hostKey === hostKey && !options.again && !options.before ? before.pin.id : undefined;
-      const points = await sitePoints(loaded, say);
-      const { point, pin, passedOver } = choose(
-        points,
-        { id: options.pointId ?? kept, before: options.before },
-        say,
-      );
-      const begun = nextRebuild(before, { hostKey, pin, again: options.again, now: new Date() });
-      const resumed = begun.run === before?.run;
-      const { withoutPulumi, signal } = options;
-      const executor = await chooseExecutor({ kind: "rebuild", withoutPulumi, say, signal });
-      if (!(await options.confirm({ point, resumed, loaded }))) return undefined;
-
-      const startedAt = resumed ? new Date(begun.startedAt) : new Date();
-      const { run } = begun;
-      const runDirectory = join(directory, "runs", run);
-      await mkdir(runDirectory, { recursive: true, mode: 0o700 });
-      await writeBegun(begunFile, { ...begun, startedAt: startedAt.toISOString() });
-      const result = await recover({
-        kind: "rebuild",
-        settings: {
-          siteFile: options.siteFile,
-          pin,
-          attempt: begun.attempt,
-          run: { id: run, who: operator(), why: `rebuild ${site.name}` },
-        },
-        target: options.target,
-        executor: executor({ stack: `${site.name}.recovery`, directory: join(directory, "recovery") }),
-        runDirectory,
-        startedAt,
-        preparationSeconds: resumed ? 0 : (startedAt.getTime() - preparing) / 1000,
-        surroundings: () => ({ breaches: [], notes: passedOver }),
-        reporter: options.reporter,
-        signal,
-        kill: options.kill,
-      });
-      const { recoveredAt } = result.record;
-      if (recoveredAt !== null) await writeBegun(begunFile, { ...begun, recoveredAt });
-      return result;
-    },
+    () => onHost(options, loaded, say),
   );
+}
+
+async function onHost(
+  options: RebuildOptions,
+  loaded: LoadedSite,
+  say: (line: string) => void,
+): Promise<RecordedRun | undefined> {
+  const { site } = loaded;
+  const { host, ask, signal } = options;
+  const directory = stateDirectory(site.name);
+  const preparing = Date.now();
+  const meet = (named: NamedHost, flag: string) =>
+    meetHost(named, { stateFolder: directory, flag, ask, signal });
+  const met = await meet(host, "--host-key");
+  const oldHost = options.oldHost && (await meet(options.oldHost, "--old-host-key"));
+  const { target } = met;
+  const { hostKey } = target;
+  const [look, points] = await Promise.all([
+    lookAtHost(target, site.application.path, signal),
+    sitePoints(loaded, say),
+  ]);
+  await met.remember();
+
+  const begunFile = join(directory, "rebuilds", `${hostKeyDigest(hostKey)}.json`);
+  await mkdir(join(directory, "rebuilds"), { recursive: true, mode: 0o700 });
+  const before = await readBegun(begunFile);
+  // What a host was given it keeps, unless something else is asked for.
+  const given = before?.hostKey === hostKey ? before.pin.id : look.restored?.point;
+  const kept = options.again || options.before ? undefined : given;
+  const { point, pin, passedOver } = choose(
+    points,
+    { id: options.pointId ?? kept, before: options.before },
+    say,
+  );
+  const begun = nextRebuild(before, { hostKey, pin, again: options.again, now: new Date() }, look);
+  const resumed = begun.run === before?.run;
+  const fencing = planFencing({
+    ...(oldHost ? { oldHost: oldHost.target.address } : {}),
+    isOff: options.oldHostIsOff,
+    finished: look.finished,
+    terminal: ask !== undefined,
+  });
+  const names = namesOf(site);
+  const servers = await dnsServers(site.domain, options.dnsServers);
+  const own = await ownAddresses(target, look);
+  const dns = recordsToChange(names, await askDns(names, servers), { address: target.address, own });
+  const { withoutPulumi } = options;
+  const executor = await chooseExecutor({ kind: "rebuild", withoutPulumi, say, signal });
+  const confirmed = await options.confirm({
+    site,
+    resumed,
+    host: { ...target, fingerprint: fingerprint(hostKey), known: provenance[met.from] },
+    look,
+    ...(begun.over === undefined ? {} : { over: begun.over }),
+    point,
+    passedOver,
+    took: tookLastTime(await earlierRuns(join(directory, "runs"))),
+    fencing,
+    dns,
+    now: new Date(),
+  });
+  if (!confirmed) return undefined;
+
+  const startedAt = resumed ? new Date(begun.startedAt) : new Date();
+  const { run } = begun;
+  const runDirectory = join(directory, "runs", run);
+  await mkdir(runDirectory, { recursive: true, mode: 0o700 });
+  await writeBegun(begunFile, { ...begun, startedAt: startedAt.toISOString() });
+  const fenced = await carryOutFencing(fencing, oldHost, { options, loaded, look, say });
+  const result = await recover({
+    kind: "rebuild",
+    settings: {
+      siteFile: options.siteFile,
+      pin,
+      attempt: begun.attempt,
+      ...(begun.over === undefined ? {} : { over: begun.over }),
+      run: { id: run, who: operator(), why: `rebuild ${site.name}` },
+    },
+    target,
+    executor: executor({ stack: `${site.name}.recovery`, directory: join(directory, "recovery") }),
+    runDirectory,
+    startedAt,
+    preparationSeconds: resumed ? 0 : (startedAt.getTime() - preparing) / 1000,
+    surroundings: () => ({ breaches: [], notes: passedOver, fencing: fenced }),
+    beforeStep: async (step, connection) => {
+      if (step !== "tls" || options.dnsWaitSeconds === 0) return;
+      if (site.tls.member !== undefined && (await showsCertificate(connection, names))) {
+        say("the restored certificate is valid: DNS is not waited for");
+        return;
+      }
+      await waitForDns({ names, servers, own, limitSeconds: options.dnsWaitSeconds, say, signal });
+    },
+    watchSeconds: options.watchSeconds,
+    reporter: options.reporter,
+    signal,
+    kill: options.kill,
+  });
+  const { recoveredAt } = result.record;
+  if (recoveredAt !== null) await writeBegun(begunFile, { ...begun, recoveredAt });
+  return result;
+}
+
+/** Whether nginx shows a certificate that is trusted for all these names; they are domain names by the schema. */
+async function showsCertificate(connection: SshConnection, names: readonly string[]): Promise<boolean> {
+  const asked = names.map(
+    (name) =>
+      `openssl s_client -connect 127.0.0.1:443 -servername ${name} -verify_hostname ${name} -verify_return_error </dev/null >/dev/null 2>&1`,
+  );
+  const { exitCode } = await connection.run(asked.join(" && "), { timeoutSeconds: 60 });
+  return exitCode === 0;
+}
+
+/** How the host's key came to be known, as the operator reads it. */
+const provenance: Record<MetHost["from"], string> = {
+  flag: "as you gave it",
+  memory: "as it is known here",
+  question: "as you read it on its console",
+};
+
+/**
+ * Sees to the old server before anything is done on the new one. One that cannot be reached counts as off only when the
+ * operator says that it is.
+ */
+async function carryOutFencing(
+  plan: FencingPlan,
+  oldHost: MetHost | undefined,
+  {
+    options,
+    loaded,
+    look,
+    say,
+  }: { options: RebuildOptions; loaded: LoadedSite; look: HostLook; say: (line: string) => void },
+): Promise<NonNullable<RunRecord["fencing"]>> {
+  const about = {
+    ...(oldHost ? { address: oldHost.target.address } : {}),
+    who: operator(),
+    at: new Date().toISOString(),
+    units: [],
+  };
+  if (!oldHost) return { ...about, how: plan.how === "decided-before" ? plan.how : "said-to-be-off" };
+  try {
+    const { site } = loaded;
+    const units = await fence(oldHost.target, { site, newMachine: look.machine, signal: options.signal });
+    await oldHost.remember();
+    say(
+      `the old server is stopped: ${units.map(({ unit, before, after }) => `${unit} was ${before}, is ${after}`).join("; ")}`,
+    );
+    return { ...about, how: "stopped", at: new Date().toISOString(), units };
+  } catch (error) {
+    // What was reached and still works is not off, whoever says so.
+    if (!(error instanceof OperatorError) || error.exitCode !== exitCodes.failed) throw error;
+    if (options.oldHostIsOff) {
+      say(`the old server cannot be stopped: ${error.what} It is off, as you say.`);
+      return { ...about, how: "said-to-be-off" };
+    }
+    throw new OperatorError(
+      exitCodes.refused,
+      `the old server is not known to be stopped: ${error.what}`,
+      error.why,
+      "switch it off at its provider, then run the same command again with --old-host-is-off",
+      { cause: error },
+    );
+  }
+}
+
+/** Addresses that DNS may lead to: the one that the operator named, and what the host says of itself. */
+async function ownAddresses({ address }: SshTarget, look: HostLook): Promise<string[]> {
+  const named = await lookup(address, { all: true }).catch(() => []);
+  return [...new Set([...named.map((one) => one.address), ...look.addresses])];
 }
 
 /** Names a host by its key, which is what it is known by. */

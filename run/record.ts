@@ -10,6 +10,16 @@ import type { PreparedRecovery } from "../stacks/prepare.ts";
 import { runChecks } from "./check.ts";
 import { readLedger, stepRecords } from "./ledger.ts";
 
+/** What is told of a run beside its steps and checks. */
+export interface Surroundings {
+  /** What got past the wall: each makes the run a failed one. */
+  breaches: string[];
+  /** What a reader must know. */
+  notes: string[];
+  /** What became of the old server. */
+  fencing?: RunRecord["fencing"];
+}
+
 export interface RecordOptions {
   kind: RunRecord["kind"];
   prepared: PreparedRecovery;
@@ -26,11 +36,8 @@ export interface RecordOptions {
   failure: unknown;
   /** Fires when the operator ends the run; its checks are then not waited for. */
   signal: AbortSignal;
-  /**
-   * Asked when the checks are over. `breaches` is what got past the wall: each makes the run a failed one. `notes` is what a
-   * reader must know.
-   */
-  surroundings: () => { breaches: string[]; notes: string[] };
+  /** Asked when the checks are over. */
+  surroundings: () => Surroundings;
   say: (line: string) => void;
 }
 
@@ -73,7 +80,7 @@ export async function recordRun(options: RecordOptions): Promise<RecordedRun> {
     failure ??= error;
   }
   const interrupted = signal.aborted;
-  const { breaches, notes } = options.surroundings();
+  const { breaches, notes, fencing } = options.surroundings();
   const recoveredAt = new Date();
   const good =
     failure === undefined &&
@@ -111,6 +118,7 @@ export async function recordRun(options: RecordOptions): Promise<RecordedRun> {
     host: { address: target.address, hostKeyFingerprint: fingerprint(target.hostKey) },
     preparationSeconds: options.preparationSeconds,
     baked: options.baked,
+    ...(fencing ? { fencing } : {}),
     steps,
     checks,
     objectives: judgeObjectives(site, {
@@ -119,14 +127,21 @@ export async function recordRun(options: RecordOptions): Promise<RecordedRun> {
       recoveredAt: good ? recoveredAt : null,
     }),
     notes,
-  } satisfies Record<keyof Omit<RunRecord, "error">, unknown>);
+  } satisfies Record<keyof Omit<RunRecord, "error" | "fencing" | "watch">, unknown>);
+  return keepRecord(record, options);
+}
+
+type Keeping = Pick<RecordOptions, "runDirectory" | "say">;
+
+/** Writes run.json and its page whole, over those that are there. */
+export async function keepRecord(record: RunRecord, options: Keeping): Promise<RecordedRun> {
   const recordFile = join(options.runDirectory, "run.json");
   await writeWhole(recordFile, `${JSON.stringify(record, null, 2)}\n`);
   return { record, recordFile, pageFile: await writePage(record, options) };
 }
 
 /** Null when there is none, which was said: what became of the site does not hang on its picture. */
-async function writePage(record: RunRecord, { runDirectory, say }: RecordOptions): Promise<string | null> {
+async function writePage(record: RunRecord, { runDirectory, say }: Keeping): Promise<string | null> {
   const pageFile = join(runDirectory, "run.html");
   try {
     // That of an earlier attempt would tell of another end.

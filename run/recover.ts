@@ -1,12 +1,13 @@
 import type { RunRecord } from "../evidence/record.ts";
-import { exitCodes } from "../site/operator-error.ts";
-import type { SshTarget } from "../ssh/connection.ts";
+import { exitCodes, OperatorError } from "../site/operator-error.ts";
+import type { SshConnection, SshTarget } from "../ssh/connection.ts";
 import { prepareRecovery } from "../stacks/prepare.ts";
 import { hostSession } from "../stacks/recovery.ts";
 import type { RecoverySettings } from "../stacks/settings.ts";
 import type { Executor, StepHost } from "./executor.ts";
-import { recordRun, type RecordedRun } from "./record.ts";
+import { keepRecord, recordRun, type RecordedRun, type Surroundings } from "./record.ts";
 import type { Reporter } from "./reporter.ts";
+import { watchSite } from "./watch.ts";
 
 export interface RecoverOptions {
   kind: RunRecord["kind"];
@@ -19,8 +20,12 @@ export interface RecoverOptions {
   preparationSeconds: number;
   /** The host had the site's packages before the clock started. */
   baked?: boolean;
-  /** What must be told beside the steps: `breaches` make the run a failed one. Asked at the end. */
-  surroundings: () => { breaches: string[]; notes: string[] };
+  /** What must be told beside the steps. Asked at the end. */
+  surroundings: () => Surroundings;
+  /** Done by this computer before a step begins, by its id; what it throws fails the step. */
+  beforeStep?: (step: string, connection: SshConnection) => Promise<void>;
+  /** How long a recovered site is watched; 0 for not at all. */
+  watchSeconds: number;
   reporter: Reporter;
   /** The steps that run come to their end, and no other begins. */
   signal: AbortSignal;
@@ -47,14 +52,20 @@ export async function recover(options: RecoverOptions): Promise<RecordedRun> {
   const session = hostSession(prepared, say, agentSocketPath);
   reporter.plan(prepared.steps);
   let failure: unknown;
+  // An engine hands on no more than the text of what is thrown here.
+  let refused: OperatorError | undefined;
   // A drill's machine is blank, so it is opened while an engine starts; whoever needs it open hears of a failure.
   if (isolated) session.open().catch(() => undefined);
   // Each step asks for the open host before it begins. To interrupt an engine instead would end the waiting for those that
   // run, where a plugin takes that as its order to end.
   const host: StepHost = {
-    open: async () => {
+    open: async (step) => {
       signal.throwIfAborted();
       const connection = await session.open();
+      await options.beforeStep?.(step, connection).catch((error: unknown) => {
+        if (error instanceof OperatorError) refused = error;
+        throw error;
+      });
       signal.throwIfAborted();
       return connection;
     },
@@ -64,7 +75,7 @@ export async function recover(options: RecoverOptions): Promise<RecordedRun> {
   try {
     await executor.carryOut({ prepared, host, target, reporter, signal, kill });
   } catch (error) {
-    failure = session.refusal ?? error;
+    failure = session.refusal ?? refused ?? error;
     // Another run has the host, it is another host, or nothing here may log in: nothing was done that could be recorded.
     const refusal = session.refusal;
     if (refusal?.exitCode === exitCodes.refused || refusal?.exitCode === exitCodes.missingHere) throw refusal;
@@ -72,7 +83,7 @@ export async function recover(options: RecoverOptions): Promise<RecordedRun> {
     await session.close();
     reporter.close();
   }
-  return recordRun({
+  const recorded = await recordRun({
     kind,
     prepared,
     target,
@@ -87,4 +98,8 @@ export async function recover(options: RecoverOptions): Promise<RecordedRun> {
     surroundings: options.surroundings,
     say,
   });
+  if (recorded.record.outcome !== "recovered" || options.watchSeconds === 0) return recorded;
+  const { site } = prepared.loaded;
+  const watch = await watchSite({ site, target, isolated, seconds: options.watchSeconds, say, signal });
+  return keepRecord({ ...recorded.record, watch }, { runDirectory: options.runDirectory, say });
 }

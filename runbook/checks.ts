@@ -41,11 +41,7 @@ export function checkRequest(site: Site, options: CheckOptions): Facts {
     mode: expected,
   });
   const always: Facts[] = [
-    ...[...databaseUnits(site), ...servingUnits(site)].map((unit) => ({
-      kind: "unit",
-      title: `${unit}: running, enabled at boot`,
-      unit,
-    })),
+    ...unitChecks(site),
     ...site.databases.flatMap((entry) => {
       const database = databaseFacts(site, entry);
       return [
@@ -67,9 +63,7 @@ export function checkRequest(site: Site, options: CheckOptions): Facts {
       owner,
     },
     ...site.logs.map((log) => ({ kind: "log", title: `${log.path}: writable`, path: log.path })),
-    ...(site.metrics
-      ? [{ kind: "metrics", title: `${site.metrics.path}: metrics`, path: site.metrics.path }]
-      : []),
+    ...metricsChecks(site),
   ];
   const [reading, writing] = partition(site.checks, (check) => !writes(check));
   const last: Facts[] = [
@@ -84,12 +78,7 @@ export function checkRequest(site: Site, options: CheckOptions): Facts {
     ...(options.isolated ? [{ kind: "isolated", title: "isolation" }] : []),
   ];
   return {
-    domain: site.domain,
-    mark: options.mark,
-    environmentFile: hostPath(site, site.configuration.environmentFile),
-    owner,
-    authorityFile: options.isolated ? drillAuthority : "",
-    transport: options.transport,
+    ...requestHead(site, options),
     checks: [
       ...always,
       ...reading.map((check) => siteCheck(site, check)),
@@ -105,6 +94,37 @@ export function checkRequest(site: Site, options: CheckOptions): Facts {
 export function checkNeeds(site: Site): string[] {
   const sqlite = site.databases.some(({ kind }) => kind === "sqlite");
   return ["jq", "curl", "openssl", ...(sqlite ? ["sqlite3"] : [])];
+}
+
+/** What host/check is asked again and again while a recovered site is watched: nothing that writes or takes long. */
+export function watchRequest(site: Site, { isolated }: Pick<CheckOptions, "isolated">): Facts {
+  return {
+    ...requestHead(site, { transport: "verified", isolated, mark: "recovery-check-watch" }),
+    checks: [...unitChecks(site), ...metricsChecks(site)],
+  };
+}
+
+function requestHead(site: Site, options: Omit<CheckOptions, "restored">): Facts {
+  return {
+    domain: site.domain,
+    mark: options.mark,
+    environmentFile: hostPath(site, site.configuration.environmentFile),
+    owner: site.permissions.owner,
+    authorityFile: options.isolated ? drillAuthority : "",
+    transport: options.transport,
+  };
+}
+
+function unitChecks(site: Site): Facts[] {
+  return [...databaseUnits(site), ...servingUnits(site)].map((unit) => ({
+    kind: "unit",
+    title: `${unit}: running, enabled at boot`,
+    unit,
+  }));
+}
+
+function metricsChecks({ metrics }: Site): Facts[] {
+  return metrics ? [{ kind: "metrics", title: `${metrics.path}: metrics`, path: metrics.path }] : [];
 }
 
 /** The units that make the site serve, in the order in which they start: workers last. */

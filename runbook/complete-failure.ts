@@ -29,6 +29,8 @@ export interface CompleteFailureRequest {
   hostKeyFingerprint: string;
   /** Raised to restore the same point over the same host once more. */
   attempt: number;
+  /** The restore of that host which may be replaced although the site has served since, by its time; empty for none. */
+  over: string;
   /** A drill: egress is closed and proven closed before anything is unpacked, and the certificate authority is the host's own. */
   isolated: boolean;
 }
@@ -91,6 +93,7 @@ export function planCompleteFailure(request: CompleteFailureRequest): Step[] {
         // What is fetched and what that holds; of an archive once more unpacked in its place.
         diskBytes: site.server.disk + storedBytes + (own ? 1 : 2) * point.unpackedBytes,
         path,
+        over: request.over,
       },
       triggers: [`host-key ${request.hostKeyFingerprint}`, `attempt ${request.attempt}`],
       after: [],
@@ -222,6 +225,7 @@ export function planCompleteFailure(request: CompleteFailureRequest): Step[] {
         units: servingUnits(site),
         owner,
         group,
+        over: request.over,
       },
       after: ["stage-databases", "stage-files", "application"],
       budgetSeconds: minutes(15),

@@ -1,7 +1,10 @@
 import { Command } from "commander";
 import { runChecks } from "../run/check.ts";
+import { meetHost } from "../run/meet-host.ts";
+import { stateDirectory } from "../run/state-directory.ts";
 import { loadSite } from "../site/load.ts";
 import { exitCodes } from "../site/operator-error.ts";
+import { ask, atTerminal } from "./ask.ts";
 import { display, progressOutput } from "./display.ts";
 import { examples } from "./examples.ts";
 import { interruption } from "./interruption.ts";
@@ -10,7 +13,7 @@ import { target } from "./target.ts";
 interface Options {
   site: string;
   host: string;
-  hostKey: string;
+  hostKey?: string;
   restored: boolean;
   readOnly: boolean;
   install: boolean;
@@ -21,7 +24,7 @@ export function checkCommand(): Command {
   return new Command("check")
     .description("ask the site's checks on its host, now, whoever set it up")
     .requiredOption("--host <host>", "the host: [USER@]ADDRESS[:PORT]")
-    .requiredOption("--host-key <key>", "its public host key: 'ssh-ed25519 AAAA…'")
+    .option("--host-key <key>", "its public host key: 'ssh-ed25519 AAAA…'; without, the one that is known")
     .option("--site <file>", "the site's configuration", "site.yaml")
     .option("--restored", "compare with the restore point that the host was restored from as well", false)
     .option(
@@ -43,9 +46,16 @@ export function checkCommand(): Command {
         reporter.say(line);
       };
       const { signal } = interruption("kill", say);
+      const loaded = await loadSite(options.site);
+      const met = await meetHost(target(options.host, options.hostKey), {
+        stateFolder: stateDirectory(loaded.site.name),
+        flag: "--host-key",
+        ask: atTerminal() ? ask : undefined,
+        signal,
+      });
       const results = await runChecks({
-        loaded: await loadSite(options.site),
-        target: target(options.host, options.hostKey),
+        loaded,
+        target: met.target,
         restored: options.restored,
         isolated: false,
         readOnly: options.readOnly,
@@ -53,6 +63,7 @@ export function checkCommand(): Command {
         say,
         signal,
       });
+      await met.remember();
       if (options.json) console.log(JSON.stringify(results, null, 2));
       else {
         for (const { title, ok, expected, seen } of results) {

@@ -2,6 +2,7 @@ import { Command } from "commander";
 import { report } from "../evidence/report.ts";
 import { examples } from "./examples.ts";
 import { exitCodeOf } from "./exit-code.ts";
+import { length } from "./length.ts";
 import { moment } from "./moment.ts";
 import { display, progressOutput } from "./display.ts";
 import { recordedIn } from "./recorded-in.ts";
@@ -11,6 +12,7 @@ interface Options {
   site: string;
   point?: string;
   before?: Date;
+  watch: number;
   keep: boolean;
   withoutPulumi: boolean;
   baked: boolean;
@@ -29,6 +31,7 @@ export function drillCommand(): Command {
       "only points with data of before this time (ISO 8601, such as 2026-03-01T02:00Z)",
       moment,
     )
+    .option("--watch <duration>", "how long the recovered site is watched, such as 30min", length, 10)
     .option("--keep", "leave the machine when done, and say how to get in", false)
     .option("--without-pulumi", "carry the steps out directly over ssh, without a Pulumi engine", false)
     .option(
@@ -53,6 +56,7 @@ export function drillCommand(): Command {
         withoutPulumi: options.withoutPulumi,
         keep: options.keep,
         baked: options.baked,
+        watchSeconds: options.watch,
         reporter,
         signal,
       });

@@ -1,14 +1,14 @@
-import { createInterface } from "node:readline/promises";
 import { Command } from "commander";
 import { report } from "../evidence/report.ts";
-import type { RebuildOptions } from "../run/rebuild.ts";
+import { notSaid } from "../run/fence.ts";
+import { rebuildScreen, type RebuildQuestion } from "../run/rebuild-screen.ts";
 import { exitCodes, OperatorError } from "../site/operator-error.ts";
-import { fingerprint } from "../ssh/connection.ts";
-import { age } from "../backups/age.ts";
+import { ask, atTerminal } from "./ask.ts";
 import { display, progressOutput } from "./display.ts";
 import { examples } from "./examples.ts";
 import { exitCodeOf } from "./exit-code.ts";
 import { interruption } from "./interruption.ts";
+import { length } from "./length.ts";
 import { moment } from "./moment.ts";
 import { recordedIn } from "./recorded-in.ts";
 import { target } from "./target.ts";
@@ -16,10 +16,17 @@ import { target } from "./target.ts";
 interface Options {
   site: string;
   host: string;
-  hostKey: string;
+  hostKey?: string;
+  oldHost?: string;
+  oldHostKey?: string;
+  oldHostIsOff: boolean;
   point?: string;
   before?: Date;
   again?: string;
+  dnsServer: string[];
+  dnsWait: number;
+  skipDns: boolean;
+  watch: number;
   yes: boolean;
   withoutPulumi: boolean;
   json: boolean;
@@ -29,7 +36,16 @@ export function rebuildCommand(): Command {
   return new Command("rebuild")
     .description("restore the site on a blank Debian host; run again, it goes on where it stopped")
     .requiredOption("--host <host>", "the host: [USER@]ADDRESS[:PORT]")
-    .requiredOption("--host-key <key>", "its public host key: 'ssh-ed25519 AAAA…'")
+    .option(
+      "--host-key <key>",
+      "its public host key: 'ssh-ed25519 AAAA…'; without, one that is known, or you are asked for its fingerprint",
+    )
+    .option(
+      "--old-host <host>",
+      "the server that the site was on: it is stopped first, [USER@]ADDRESS[:PORT]",
+    )
+    .option("--old-host-key <key>", "its public host key")
+    .option("--old-host-is-off", "the old server is off and stays off: you have seen to it", false)
     .option("--site <file>", "the site's configuration", "site.yaml")
     .option("--point <id>", "the restore point; the newest good one by default")
     .option("--before <time>", "only points with data of before this time (ISO 8601)", moment)
@@ -37,6 +53,24 @@ export function rebuildCommand(): Command {
       "--again <address>",
       "restore over the site that was recovered on this host; the address a second time",
     )
+    .option(
+      "--dns-wait <duration>",
+      "how long to wait until DNS leads to the host, before the certificate is asked for",
+      length,
+      3600,
+    )
+    .option(
+      "--skip-dns",
+      "do not wait for DNS: it leads elsewhere on purpose, as with a proxy in front",
+      false,
+    )
+    .option(
+      "--dns-server <address>",
+      "ask this DNS server, ADDRESS or ADDRESS:PORT, instead of your resolvers and the domain's own; may be repeated",
+      (server: string, before: string[]) => [...before, server],
+      [],
+    )
+    .option("--watch <duration>", "how long the recovered site is watched, such as 10min", length, 30 * 60)
     .option("--yes", "do not ask", false)
     .option("--without-pulumi", "carry the steps out directly over ssh, without a Pulumi engine", false)
     .option("--json", "print the run's record as one JSON document", false)
@@ -60,11 +94,17 @@ export function rebuildCommand(): Command {
       }
       const result = await rebuild({
         siteFile: options.site,
-        target: host,
+        host,
+        ...(options.oldHost === undefined ? {} : { oldHost: target(options.oldHost, options.oldHostKey) }),
+        oldHostIsOff: options.oldHostIsOff,
+        ask: atTerminal() && !options.yes ? ask : undefined,
         again: options.again !== undefined,
         ...(options.point === undefined ? {} : { pointId: options.point }),
         ...(options.before === undefined ? {} : { before: options.before }),
         withoutPulumi: options.withoutPulumi,
+        dnsServers: options.dnsServer,
+        dnsWaitSeconds: options.skipDns ? 0 : options.dnsWait,
+        watchSeconds: options.watch,
         confirm: (question) => confirm(options, question),
         reporter,
         ...interrupted,
@@ -81,22 +121,11 @@ export function rebuildCommand(): Command {
     });
 }
 
-/** One screen before anything is touched: which host, which point, what is lost. */
-async function confirm(
-  options: Options,
-  { point, resumed, loaded }: Parameters<RebuildOptions["confirm"]>[0],
-): Promise<boolean> {
-  const time = point.timeOfData ?? "unknown";
-  console.error(
-    [
-      `${resumed ? "go on rebuilding" : "rebuild"} ${loaded.site.name} (${loaded.site.domain})`,
-      `  on    ${options.host}, host key ${fingerprint(options.hostKey)}`,
-      `  from  ${point.id} in ${point.store}, ${point.state}`,
-      `  lost  everything after ${time}: ${age(time, new Date())}`,
-    ].join("\n"),
-  );
+/** One screen before anything is touched, and one question. */
+async function confirm(options: Options, question: RebuildQuestion): Promise<boolean> {
+  console.error(rebuildScreen(question));
   if (options.yes) return true;
-  if (!process.stdin.isTTY) {
+  if (!atTerminal()) {
     throw new OperatorError(
       exitCodes.refused,
       "a rebuild is confirmed before it begins",
@@ -104,8 +133,9 @@ async function confirm(
       "read the lines above, then run the same with --yes",
     );
   }
-  const prompt = createInterface({ input: process.stdin, output: process.stderr });
-  const answer = await prompt.question("type the site's name to begin: ");
-  prompt.close();
-  return answer.trim() === loaded.site.name;
+  if (question.fencing.how === "ask") {
+    const answer = await ask("is the old server switched off, and does it stay so? type off: ");
+    if (answer !== "off") throw notSaid("you did not say so");
+  }
+  return (await ask("type the site's name to begin: ")) === question.site.name;
 }

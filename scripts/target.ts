@@ -1,12 +1,14 @@
 import { exitCodes, OperatorError } from "../site/operator-error.ts";
-import type { SshTarget } from "../ssh/connection.ts";
+import type { NamedHost } from "../run/meet-host.ts";
 import { parseHostKey } from "../ssh/host-key.ts";
 
 /**
- * The host as the command line names it: `[USER@]ADDRESS[:PORT]`, with its public key. Recovery never asks a host for its
- * own key: whoever answers first would be believed. Throws OperatorError (usage) when either is none.
+ * The host as the command line names it: `[USER@]ADDRESS[:PORT]`, with its public key where that is given. What a host
+ * presents itself is believed only when it was compared with the host's console. Throws OperatorError (usage) when either is none.
  */
-export function target(host: string, hostKey: string): SshTarget {
+export function target(host: string, hostKey: string): NamedHost & { hostKey: string };
+export function target(host: string, hostKey: string | undefined): NamedHost;
+export function target(host: string, hostKey: string | undefined): NamedHost {
   const match = /^(?:([a-z_][a-z0-9_-]*)@)?(\[[0-9a-f:]+\]|[^:@\s]+)(?::(\d{1,5}))?$/i.exec(host);
   const port = Number(match?.[3] ?? 22);
   if (!match || port < 1 || port > 65_535) {
@@ -25,11 +27,11 @@ export function target(host: string, hostKey: string): SshTarget {
       "let root log in with your key on the new server, and name it: --host root@ADDRESS",
     );
   }
-  parseHostKey(hostKey);
+  if (hostKey !== undefined) parseHostKey(hostKey);
   return {
     user: match[1] ?? "root",
     address: (match[2] ?? "").replace(/^\[|\]$/g, ""),
     port,
-    hostKey,
+    ...(hostKey === undefined ? {} : { hostKey }),
   };
 }

@@ -47,6 +47,11 @@ export function algorithmsFor(hostKey: HostKey): HostKeyAlgorithm[] {
   return [...algorithmsByType[hostKey.type as keyof typeof algorithmsByType]];
 }
 
+/** What to ask a server for whose key is not known yet: the type that its console is asked for first. */
+export function hostKeyTypes(): HostKeyAlgorithm[] {
+  return Object.values(algorithmsByType).flat();
+}
+
 /** `SHA256:…` as `ssh-keygen -l` prints it. */
 export function fingerprint(hostKey: string | Buffer): string {
   const blob = typeof hostKey === "string" ? parseHostKey(hostKey).blob : hostKey;

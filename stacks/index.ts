@@ -42,8 +42,36 @@ async function declareRole(): Promise<RecoveryOutputs> {
     );
   }
   const say = (line: string) => void pulumi.log.info(line);
-  const prepared = await prepareRecovery(settingsFromConfig(new pulumi.Config(), stack), { ...role, say });
+  const config = new pulumi.Config();
+  const settings = settingsFromConfig(config, stack);
+  if (!role.isolated) requireOldHostOff(config);
+  const prepared = await prepareRecovery(settings, { ...role, say });
   return declareRecovery(prepared, hostSession(prepared, say));
+}
+
+/** Nothing here can reach the old server, so the operator says what became of it. */
+function requireOldHostOff(config: pulumi.Config): void {
+  if (config.getBoolean("oldHostIsOff") === true) return;
+  throw new OperatorError(
+    exitCodes.refused,
+    "it is not said whether the old server is off",
+    "an old worker beside a new one sends everything twice, and what users write there is lost",
+    "switch it off at its provider, then: pulumi config set oldHostIsOff true",
+  );
+}
+
+/** `ADDRESS@TIME`: the host, named once more, and the restore on it that another may replace. */
+function overFromConfig(config: pulumi.Config, address: string): string | undefined {
+  const again = config.get("again");
+  if (again === undefined) return undefined;
+  const separator = again.lastIndexOf("@");
+  if (separator > 0 && again.slice(0, separator) === address) return again.slice(separator + 1);
+  throw new OperatorError(
+    exitCodes.refused,
+    `again in stack config does not name the host ${address} and a restore on it`,
+    `it is '${again}', and what is on a host is replaced only when that host and that restore are named`,
+    "pulumi config rm again; the refusal of `pulumi up` then prints the line that names both",
+  );
 }
 
 function settingsFromConfig(config: pulumi.Config, stack: string): RecoverySettings {
@@ -57,16 +85,19 @@ function settingsFromConfig(config: pulumi.Config, stack: string): RecoverySetti
       "npx recovery points list prints the command that pins a point",
     );
   }
+  const address = config.require("host");
+  const over = overFromConfig(config, address);
   return {
     siteFile: resolve(config.require("site")),
     host: {
-      address: config.require("host"),
+      address,
       port: config.getNumber("port") ?? 22,
       user: config.get("user") ?? "root",
       hostKey: config.require("hostKey"),
     },
     ...(pin ? { pin } : {}),
     attempt: config.getNumber("attempt") ?? 1,
+    ...(over === undefined ? {} : { over }),
     // The same for each `up` of this operator, so that the next one goes on with what the last began.
     run: {
       id: `${stack}-${userInfo().username}-${hostname()}`,

@@ -91,6 +91,7 @@ export async function prepareRecovery(
       },
       hostKeyFingerprint: fingerprint(settings.host.hostKey),
       attempt: settings.attempt,
+      over: settings.over ?? "",
       isolated: options.isolated,
     }),
     relayedFiles: [...files, ...(bundle ? [{ name: bundleName, path: bundle.path }] : [])],

@@ -10,5 +10,7 @@ export interface RecoverySettings {
   pin?: Pin;
   /** Raised to restore the same point over the same host once more. */
   attempt: number;
+  /** The restore of that host which may be replaced although the site has served since: its time, as the host knows it. */
+  over?: string;
   run: RunIdentity;
 }

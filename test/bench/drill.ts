@@ -38,6 +38,7 @@ try {
     keep: false,
     withoutPulumi: false,
     baked: false,
+    watchSeconds: 0,
     reporter: {
       say,
       plan: () => undefined,

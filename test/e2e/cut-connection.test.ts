@@ -17,6 +17,8 @@ const rebuildArguments = () => [
   `root@${host.machine.address}`,
   "--host-key",
   host.machine.hostKey,
+  "--old-host-is-off",
+  ...["--skip-dns", "--watch", "0s"],
   "--yes",
   "--json",
 ];

@@ -57,7 +57,7 @@ const drillArguments = () => ["drill", "--site", join(directory, "site.yaml"), "
 
 /** On a machine that has its packages already; those on a blank one are named so. */
 function drill(...args: string[]): Running {
-  return recovery(...drillArguments(), "--baked", ...args);
+  return recovery(...drillArguments(), "--baked", "--watch", "0s", ...args);
 }
 
 /** A drill on a terminal of 200 columns; everything that it shows there is on stdout. */

@@ -22,7 +22,16 @@ afterAll(async () => {
 
 function rebuild(...more: string[]): Running {
   const { machine, site, directory, environment } = host;
-  const target = ["--host", `root@${machine.address}`, "--host-key", machine.hostKey];
+  const target = [
+    "--host",
+    `root@${machine.address}`,
+    "--host-key",
+    machine.hostKey,
+    "--old-host-is-off",
+    "--skip-dns",
+    "--watch",
+    "0s",
+  ];
   const running = run(
     process.execPath,
     [commandLine, "rebuild", "--site", site, ...target, "--yes", "--json", ...more],

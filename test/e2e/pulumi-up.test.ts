@@ -96,6 +96,7 @@ describe("the programs under an engine of our own", () => {
   /** What differs from a first run by the operator that the host knows. */
   interface Given {
     attempt?: number;
+    over?: string;
     folder?: string;
     agentSocketPath?: string;
     address?: string;
@@ -121,6 +122,7 @@ describe("the programs under an engine of our own", () => {
         host: { address, port: 22, user: "root", hostKey },
         pin: await thePin(),
         attempt,
+        ...(given.over === undefined ? {} : { over: given.over }),
         run: { id: `test-${folder}`, who: "test", why: "test" },
       },
       { isolated: true, say: quiet },
@@ -215,8 +217,17 @@ describe("the programs under an engine of our own", () => {
 
       await host.onHost(`echo '${rotated.publicKey}' >/root/.ssh/authorized_keys`);
       await query("UPDATE agents SET name = 'changed by a visitor' WHERE id = 1");
+      // Its users were there: it is restored over when that restore is named, and not before.
+      const refusal = await up({ agentSocketPath: rotated.socketPath, attempt: 2 }).then(
+        () => "it was not refused",
+        (error: unknown) => String(error),
+      );
+      expect(refusal).toContain("has served since");
+      expect(await query("SELECT name FROM agents WHERE id = 1")).toBe("changed by a visitor\n");
+      const [over] = /(?<=pulumi config set again ADDRESS@)\S+/.exec(refusal) ?? [];
+      if (over === undefined) throw new Error("the refusal does not say how it is named");
       const done = await attempts();
-      await up({ agentSocketPath: rotated.socketPath, attempt: 2 });
+      await up({ agentSocketPath: rotated.socketPath, attempt: 2, over });
       expect((await attempts()).slice(done.length).sort()).toEqual(each("done"));
       expect(await query("SELECT count(*) FROM agents WHERE name = 'changed by a visitor'")).toBe("0\n");
       expect(await frontPage()).toContain("agents are ready to talk");

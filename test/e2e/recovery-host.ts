@@ -135,11 +135,20 @@ export async function recoveryHost(options: SampleOptions = {}): Promise<Recover
   };
 }
 
+/** Asks the site for its front page as a visitor would, by whatever certificate it shows. */
+export async function visit({ machine }: Pick<RecoveryHost, "machine">): Promise<void> {
+  const name = "chatbot.example.test";
+  await execa("curl", [
+    ...["--silent", "--show-error", "--fail", "--insecure", "--noproxy", "*", "--output", "/dev/null"],
+    ...["--resolve", `${name}:443:${machine.address}`, `https://${name}/`],
+  ]);
+}
+
 /**
  * Gives the host an ACME authority that it trusts, as a real server trusts Let's Encrypt: pebble on its loopback, both of its
  * roots in the system's store. The site is told of it.
  */
-export async function trustAnAuthority(host: RecoveryHost): Promise<void> {
+export async function trustAnAuthority(host: Pick<RecoveryHost, "onHost" | "site">): Promise<void> {
   await host.onHost(
     [
       "export DEBIAN_FRONTEND=noninteractive",
@@ -156,5 +165,8 @@ export async function trustAnAuthority(host: RecoveryHost): Promise<void> {
     ].join(" && "),
   );
   const text = await readFile(host.site, "utf8");
-  await writeFile(host.site, text.replace(/^tls:\n/m, "tls:\n  directory: https://127.0.0.1:14000/dir\n"));
+  await writeFile(
+    host.site,
+    text.replace(/^tls:\n(?! {2}directory)/m, "tls:\n  directory: https://127.0.0.1:14000/dir\n"),
+  );
 }

@@ -89,3 +89,26 @@ test("a duration never tells more than there was, and less by no more than its s
     }),
   );
 });
+
+test("what was seen while the site was watched is told after the objectives, and its length apart from the RTO", () => {
+  const watch: NonNullable<RunRecord["watch"]> = {
+    wantedSeconds: 1800,
+    seconds: 1800,
+    looks: 60,
+    endedBy: "time",
+    errors: [],
+  };
+  const lines = (change: Partial<typeof watch>) =>
+    report({ ...recovered, watch: { ...watch, ...change } }).split("\n");
+  expect(lines({})).toContain("watched 30 min: no new error, metrics and units answer");
+  expect(lines({ seconds: 180, endedBy: "operator" })).toContain(
+    "watched 3 min of 30 min, ended by the operator: no new error, metrics and units answer",
+  );
+  const seen = lines({ errors: ["/var/log/club.log: ERROR no mail", "journal: PHP Fatal error"] });
+  expect(seen.slice(seen.indexOf("WATCHED 30 min, AND SEEN:"), -1)).toEqual([
+    "WATCHED 30 min, AND SEEN:",
+    "  /var/log/club.log: ERROR no mail",
+    "  journal: PHP Fatal error",
+  ]);
+  expect(seen.at(-1)).toMatch(/^recovered club/);
+});

@@ -30,9 +30,26 @@ const now = new Date("2025-03-04T12:34:56.789Z");
 const wish = { hostKey, pin, again: false, now };
 const newRun = { run: "20250304T123456Z-rebuild", startedAt: "2025-03-04T12:34:56.789Z" };
 
+/** Hosts, by what their ledgers say. */
+const blank = { attempt: 0 };
+const restored = {
+  point: pin.id,
+  manifestSha256: pin.manifestSha256,
+  archiveSha256: pin.archiveSha256,
+  attempt: 3,
+  at: "2025-03-01T08:20:00.000Z",
+};
+const untouched = { attempt: 3, restored };
+const served = { ...untouched, servedSince: "a request at 2025-03-02T10:00:00Z" };
+
 describe("the rebuild that follows", () => {
   test.each([false, true])("is the first one when there was none, host named twice: %s", (again) => {
-    expect(nextRebuild(undefined, { ...wish, again })).toStrictEqual({ hostKey, pin, attempt: 1, ...newRun });
+    expect(nextRebuild(undefined, { ...wish, again }, blank)).toStrictEqual({
+      hostKey,
+      pin,
+      attempt: 1,
+      ...newRun,
+    });
   });
 
   test.each([
@@ -42,7 +59,7 @@ describe("the rebuild that follows", () => {
     const replaced = "ssh-ed25519 AAAAreplaced";
     for (const again of [false, true]) {
       for (const wished of [pin, otherPin]) {
-        expect(nextRebuild(before, { ...wish, hostKey: replaced, pin: wished, again })).toStrictEqual({
+        expect(nextRebuild(before, { ...wish, hostKey: replaced, pin: wished, again }, blank)).toStrictEqual({
           hostKey: replaced,
           pin: wished,
           attempt: 1,
@@ -52,33 +69,29 @@ describe("the rebuild that follows", () => {
     }
   });
 
-  test("goes on with the one that was cut short: its run, its clock, its attempt", () => {
-    expect(nextRebuild(cutShort, wish)).toStrictEqual(cutShort);
+  test.each([
+    ["reached no step", blank],
+    ["restored already", untouched],
+    ["restored, and its worker has written since", served],
+  ])(
+    "goes on with the one that was cut short: its run, its clock, its attempt; the host has %s",
+    (_, host) => {
+      expect(nextRebuild(cutShort, wish, host)).toStrictEqual(cutShort);
+    },
+  );
+
+  test("goes on with what it was told to replace, without being told again", () => {
+    const begun = { ...cutShort, pin: otherPin, over: restored.at };
+    expect(nextRebuild(begun, { ...wish, pin: otherPin }, served)).toStrictEqual(begun);
   });
 
   test("goes on also when the same archive is found under another name", () => {
     const renamed = { ...pin, id: "full_backup_copy" };
-    expect(nextRebuild(cutShort, { ...wish, pin: renamed })).toStrictEqual(cutShort);
+    expect(nextRebuild(cutShort, { ...wish, pin: renamed }, untouched)).toStrictEqual(cutShort);
   });
 
-  test("is a new run with the steps of the one before when that one ended well with the same point", () => {
-    expect(nextRebuild(recovered, wish)).toMatchObject({ hostKey, pin, attempt: 3, ...newRun });
-  });
-
-  test("takes another point when the one before was cut short: nobody was served from it yet", () => {
-    expect(nextRebuild(cutShort, { ...wish, pin: otherPin })).toStrictEqual({
-      hostKey,
-      pin: otherPin,
-      attempt: 3,
-      ...newRun,
-    });
-  });
-
-  test.each([
-    ["cut short", cutShort],
-    ["recovered", recovered],
-  ])("does everything again from the same point when the host is named twice: %s", (_, before) => {
-    expect(nextRebuild(before, { ...wish, again: true })).toStrictEqual({
+  test("does not go on with one that another operator has since raised", () => {
+    expect(nextRebuild(cutShort, wish, { attempt: 4, restored: { ...restored, attempt: 4 } })).toStrictEqual({
       hostKey,
       pin,
       attempt: 4,
@@ -87,10 +100,17 @@ describe("the rebuild that follows", () => {
   });
 
   test.each([
-    ["cut short", cutShort],
-    ["recovered", recovered],
-  ])("restores another point over it when the host is named twice: %s", (_, before) => {
-    expect(nextRebuild(before, { ...wish, pin: otherPin, again: true })).toStrictEqual({
+    ["that made it", recovered],
+    ["of somebody who knows nothing of it", undefined],
+  ])("has nothing to do on a host that serves the same point, from the computer %s", (_, before) => {
+    expect(nextRebuild(before, wish, served)).toStrictEqual({ hostKey, pin, attempt: 3, ...newRun });
+  });
+
+  test.each([
+    ["one that was cut short here", cutShort],
+    ["none here", undefined],
+  ])("takes another point when nobody was served from the last one: after %s", (_, before) => {
+    expect(nextRebuild(before, { ...wish, pin: otherPin }, untouched)).toStrictEqual({
       hostKey,
       pin: otherPin,
       attempt: 3,
@@ -98,23 +118,60 @@ describe("the rebuild that follows", () => {
     });
   });
 
+  test.each([
+    ["recovered here", recovered],
+    ["recovered by another", undefined],
+  ])("does everything again from the same point when the host is named twice: %s", (_, before) => {
+    expect(nextRebuild(before, { ...wish, again: true }, served)).toStrictEqual({
+      hostKey,
+      pin,
+      attempt: 4,
+      over: restored.at,
+      ...newRun,
+    });
+  });
+
+  test.each([
+    ["recovered here", recovered],
+    ["recovered by another", undefined],
+  ])("restores another point over it when the host is named twice: %s", (_, before) => {
+    expect(nextRebuild(before, { ...wish, pin: otherPin, again: true }, served)).toStrictEqual({
+      hostKey,
+      pin: otherPin,
+      attempt: 3,
+      over: restored.at,
+      ...newRun,
+    });
+  });
+
   // The id is only a name: what was restored is told by the two hashes.
-  test.each<[string, Partial<Pin>]>([
-    ["its manifest", { manifestSha256: "c".repeat(64) }],
-    ["its archive", { archiveSha256: "d".repeat(64) }],
-  ])("is refused when a recovered host would get another point, told by %s", (_, change) => {
+  test.each<[string, BegunRebuild | undefined, Partial<Pin>]>([
+    ["its manifest, here", recovered, { manifestSha256: "c".repeat(64) }],
+    ["its archive, here", recovered, { archiveSha256: "d".repeat(64) }],
+    ["its manifest, from another computer", undefined, { manifestSha256: "c".repeat(64) }],
+    ["its manifest, after one that was cut short", cutShort, { manifestSha256: "c".repeat(64) }],
+  ])("is refused when a site that has served would get another point, told by %s", (_, before, change) => {
     let refusal: unknown;
     try {
-      nextRebuild(recovered, { ...wish, pin: { ...pin, ...change } });
+      nextRebuild(before, { ...wish, pin: { ...pin, ...change } }, served);
     } catch (error) {
       refusal = error;
     }
     expect(refusal).toBeInstanceOf(OperatorError);
     expect(refusal).toMatchObject({
       exitCode: exitCodes.refused,
-      what: "this host was recovered from full_backup_20250301_020000 at 2025-03-01T09:30:00.000Z, and has served since",
+      what: `this site was restored here from ${pin.id} at ${restored.at}, and has served since`,
+      why: `a request at 2025-03-02T10:00:00Z: ${pin.id} would replace what its users have done there`,
       next: expect.stringContaining("--again ADDRESS") as string,
     });
+  });
+
+  test("is left to the lock of the host while the steps of another run are under way there", () => {
+    const lock = { id: "a", who: "b", why: "c", since: "d", busy: ["recovery-restore.service"] };
+    expect(nextRebuild(undefined, { ...wish, pin: otherPin }, { ...served, lock }).pin).toEqual(otherPin);
+    expect(() =>
+      nextRebuild(undefined, { ...wish, pin: otherPin }, { ...served, lock: { ...lock, busy: [] } }),
+    ).toThrow("has served since");
   });
 });
 

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { checkNeeds, checkRequest, type CheckOptions } from "../../../runbook/checks.ts";
+import { checkNeeds, checkRequest, watchRequest, type CheckOptions } from "../../../runbook/checks.ts";
 import type { Facts } from "../../../runbook/step.ts";
 import { siteSchema } from "../../../site/schema.ts";
 import { postgresql } from "./expected-plans.ts";
@@ -175,4 +175,22 @@ test("a request that may not write asks everything else", () => {
 test("a host needs SQLite's program for the checks of an SQLite database alone", () => {
   expect(checkNeeds(smallSite)).toEqual(["jq", "curl", "openssl", "sqlite3"]);
   expect(checkNeeds(siteSchema.parse(writtenPostgresql))).toEqual(["jq", "curl", "openssl"]);
+});
+
+test("a watched site is asked for its units and its metrics, by what a visitor may see, and nothing is written", () => {
+  const { checks: asked, ...head } = watchRequest(smallSite, { isolated: false });
+  expect(head).toEqual({
+    domain: "club.example.org",
+    mark: "recovery-check-watch",
+    environmentFile: "/var/www/club/.env",
+    owner: "www-data",
+    authorityFile: "",
+    transport: "verified",
+  });
+  expect((asked as Facts[]).map(({ kind, unit, path }) => [kind, unit ?? path])).toEqual([
+    ["unit", "php8.2-fpm.service"],
+    ["unit", "nginx.service"],
+    ["unit", "thumbnails.service"],
+    ["metrics", "/metrics"],
+  ]);
 });

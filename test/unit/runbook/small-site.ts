@@ -84,6 +84,7 @@ export function request(options: {
     },
     hostKeyFingerprint: "SHA256:host",
     attempt: 1,
+    over: "",
     isolated: options.isolated,
   };
 }

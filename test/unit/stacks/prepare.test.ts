@@ -100,7 +100,10 @@ test("the pinned point is planned as it lies in its store, also when there is a 
   const archive = folder.backUp({ named: "20260301_020000" });
   const pin = await pinOfNewest();
   folder.backUp({ named: "20260302_020000" });
-  const prepared = await prepareRecovery(settings({ pin, attempt: 3 }), { isolated: false, say: silent });
+  const prepared = await prepareRecovery(settings({ pin, attempt: 3, over: "2026-03-01T08:00:00.000Z" }), {
+    isolated: false,
+    say: silent,
+  });
 
   const bytes = readFileSync(archive);
   const manifest = manifestText("20260301_020000", "2026-03-01T02:00:00Z");
@@ -125,6 +128,7 @@ test("the pinned point is planned as it lies in its store, also when there is a 
         .digest("base64")
         .replace("=", "")}`,
       attempt: 3,
+      over: "2026-03-01T08:00:00.000Z",
       isolated: false,
     }),
   );

@@ -62,6 +62,7 @@ async function up(
     host: "192.0.2.10",
     hostKey,
     point: pin,
+    oldHostIsOff: "true",
     ...config,
   });
   pulumi.runtime.setAllConfig(
@@ -134,6 +135,33 @@ test("port, user and attempt come from stack config", async () => {
   expect(provision?.inputs["triggers"]).toContain("attempt 7");
   const atFirst = commandsOf(await up({})).find(({ name }) => name === "provision");
   expect(atFirst?.inputs["triggers"]).toContain("attempt 1");
+});
+
+test("a recovery is refused until the operator says that the old server is off; a drill has none", async () => {
+  for (const oldHostIsOff of [undefined, "false"]) {
+    await expect(up({ oldHostIsOff })).rejects.toThrow("pulumi config set oldHostIsOff true");
+  }
+  expect(commandsOf(await up({ oldHostIsOff: undefined }, { stack: "staging" })).length).toBeGreaterThan(0);
+});
+
+test("the restore that another may replace is named together with its host, and changes no trigger", async () => {
+  const at = "2026-03-01T08:20:00.000Z";
+  const inputsOf = (run: Up, step: string) =>
+    (
+      JSON.parse(String(commandsOf(run).find(({ name }) => name === step)?.inputs["stdin"])) as {
+        inputs: Record<string, unknown>;
+      }
+    ).inputs;
+  const [plain, named] = [await up({}), await up({ again: `192.0.2.10@${at}` })];
+  for (const step of ["provision", "restore"]) {
+    expect(inputsOf(plain, step)["over"]).toBe("");
+    expect(inputsOf(named, step)["over"]).toBe(at);
+  }
+  const triggers = (run: Up) => commandsOf(run).map(({ inputs }) => inputs["triggers"]);
+  expect(triggers(named)).toEqual(triggers(plain));
+  for (const again of ["192.0.2.10", `192.0.2.11@${at}`, at]) {
+    await expect(up({ again })).rejects.toThrow("does not name the host 192.0.2.10 and a restore on it");
+  }
 });
 
 test("the staging stack is the same site behind a closed egress", async () => {

@@ -1,0 +1,97 @@
+import { age } from "../backups/age.ts";
+import { formatBytes } from "../backups/format-bytes.ts";
+import type { RestorePoint } from "../backups/restore-point.ts";
+import { duration } from "../evidence/report.ts";
+import type { FencingPlan } from "./fence.ts";
+import type { HostLook } from "./before-rebuild.ts";
+
+/** All that an operator is shown before anything is done. */
+export interface RebuildQuestion {
+  site: { name: string; domain: string };
+  /** What comes back, when not all of it: "the application alone". */
+  only?: string;
+  resumed: boolean;
+  host: { user: string; address: string; port: number; fingerprint: string; known: string };
+  look: HostLook;
+  /** The restore that is replaced, when the host was named twice. */
+  over?: string;
+  point: RestorePoint;
+  /** Newer points that were passed over. */
+  passedOver: readonly string[];
+  /** How long it took last time. */
+  took: string;
+  fencing: FencingPlan;
+  /** A line a name; what is to be changed. */
+  dns: readonly string[];
+  now: Date;
+}
+
+/** One screen, in the order in which it must be read: is it the right host, is it the right point, what is given up. Pure. */
+export function rebuildScreen(question: RebuildQuestion): string {
+  const { site, resumed, host, look, point, now } = question;
+  const time = point.timeOfData ?? "unknown";
+  const what = question.only === undefined ? "" : `, ${question.only}`;
+  return [
+    `${resumed ? "go on rebuilding" : "rebuild"} ${site.name} (${site.domain})${what}`,
+    ...row("on", [
+      `${host.user}@${host.address}${host.port === 22 ? "" : `:${host.port}`}, host key ${host.fingerprint} (${host.known})`,
+      `${look.name}: ${look.system}, ${plural(look.cores, "core")}, ${formatBytes(look.memoryBytes)} of memory, ${formatBytes(look.freeDiskBytes)} free, up ${duration(look.upSeconds)}`,
+      ...holds(question),
+      look.listening.length === 0 ? "nothing listens there" : `listening: ${look.listening.join(", ")}`,
+      ...(look.lock ? [lockLine(look.lock)] : []),
+    ]),
+    ...row("from", [`${point.id} in ${point.store}, ${point.state}`, ...question.passedOver]),
+    ...row("lost", [`all after ${moment(time)}: ${age(time, now)}`]),
+    ...row("took", [question.took]),
+    ...row("old", [fencingLine(question.fencing)]),
+    ...row("dns", question.dns),
+  ].join("\n");
+}
+
+function row(name: string, lines: readonly string[]): string[] {
+  return lines.map((line, index) => `  ${(index === 0 ? name : "").padEnd(5)} ${line}`);
+}
+
+/** What stands there of this site. */
+function holds({ look, over }: RebuildQuestion): string[] {
+  const { restored, servedSince } = look;
+  if (!restored) {
+    return [
+      look.stands
+        ? "SOMETHING IS AT THE SITE'S PLACE that no recovery put there"
+        : "nothing of the site is there",
+    ];
+  }
+  const there = `${look.finished ? "recovered" : "restored"} there from ${restored.point} at ${moment(restored.at)}`;
+  if (servedSince === undefined) return [`${there}; nobody was served since`];
+  return [
+    `${there}; SERVED SINCE: ${servedSince}`,
+    ...(over === undefined ? [] : ["WHAT ITS USERS HAVE DONE THERE IS REPLACED, since you named it twice"]),
+  ];
+}
+
+function lockLine({ id, who, why, since, busy }: NonNullable<HostLook["lock"]>): string {
+  return `a run has it: ${id} of ${who}, since ${since}, to ${why}${busy.length > 0 ? `; ${busy.join(" ")} under way` : ""}`;
+}
+
+function fencingLine(fencing: FencingPlan): string {
+  switch (fencing.how) {
+    case "stop":
+      return `${fencing.address}: nginx and workers are stopped there first, and disabled at boot`;
+    case "said-to-be-off":
+      return "is off, as you say";
+    case "decided-before":
+      return "this host has been the one that serves since an earlier recovery";
+    case "ask":
+      return "NOT SAID: you are asked below whether it is off";
+  }
+}
+
+/** To the second: 2026-03-01 02:00:00 UTC. */
+function moment(time: string): string {
+  return time.replace(/^(\S+)T(\d\d:\d\d:\d\d)(\.\d+)?Z$/, "$1 $2 UTC");
+}
+
+function plural(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+}

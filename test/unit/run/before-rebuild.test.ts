@@ -1,0 +1,89 @@
+import { expect, test } from "vitest";
+import type { Attempt } from "../../../run/ledger.ts";
+import { understand } from "../../../run/before-rebuild.ts";
+
+const printed = `\
+system\tDebian GNU/Linux 12 (bookworm)
+name\tweb2
+machine\t0123456789abcdef0123456789abcdef
+cores\t2
+memoryBytes\t4110417920
+freeDiskBytes\t39728447488
+upSeconds\t245
+address\t192.0.2.10
+address\t2001:db8::10
+listening\tnginx 443
+listening\tsshd 22
+`;
+const blank = {
+  system: "Debian GNU/Linux 12 (bookworm)",
+  name: "web2",
+  machine: "0123456789abcdef0123456789abcdef",
+  cores: 2,
+  memoryBytes: 4_110_417_920,
+  freeDiskBytes: 39_728_447_488,
+  upSeconds: 245,
+  addresses: ["192.0.2.10", "2001:db8::10"],
+  listening: ["nginx 443", "sshd 22"],
+  stands: false,
+  finished: false,
+  attempt: 0,
+};
+
+const attempt = (step: string, outcome: "done" | "failed", triggers: string[], at: string): Attempt => ({
+  triggers,
+  result: { step, outcome, startedAt: at, seconds: 1, facts: {} },
+});
+const triggers = (point: string, number: number) => [
+  `archive ${point}-archive`,
+  `attempt ${number}`,
+  "host-key SHA256:host",
+  `manifest ${point}-manifest`,
+  `point ${point}`,
+];
+
+test("a blank host is what it says of itself", () => {
+  expect(understand(printed, [])).toEqual(blank);
+});
+
+test("the last restore that was done is the one that counts, not the last that was tried", () => {
+  const look = understand(`${printed}stands\t/var/www/club\nserved\ta request at 2026-03-02T10:00:00Z\n`, [
+    attempt("restore", "done", triggers("first", 1), "2026-03-01T08:00:00.000Z"),
+    attempt("finish", "done", triggers("first", 1), "2026-03-01T08:01:00.000Z"),
+    attempt("restore", "done", triggers("second", 2), "2026-03-01T09:00:00.000Z"),
+    attempt("restore", "failed", triggers("third", 3), "2026-03-01T10:00:00.000Z"),
+    attempt("by-hand", "done", ["test"], "2026-03-01T11:00:00.000Z"),
+  ]);
+  expect(look).toEqual({
+    ...blank,
+    stands: true,
+    finished: true,
+    servedSince: "a request at 2026-03-02T10:00:00Z",
+    attempt: 3,
+    restored: {
+      point: "second",
+      manifestSha256: "second-manifest",
+      archiveSha256: "second-archive",
+      attempt: 2,
+      at: "2026-03-01T09:00:00.000Z",
+    },
+  });
+});
+
+test("a run that has the host is told with its steps; a lock that cannot be read is none", () => {
+  const lock = {
+    run: { id: "r", who: "anna@office", why: "rebuild club" },
+    since: "2026-03-01T08:00:00Z",
+    holder: "1",
+  };
+  const withLock = (text: string) =>
+    understand(`${printed}lock\t${text}\nbusy\trecovery-fetch.service recovery-unpack.service\n`, []);
+  expect(withLock(JSON.stringify(lock)).lock).toEqual({
+    id: "r",
+    who: "anna@office",
+    why: "rebuild club",
+    since: "2026-03-01T08:00:00Z",
+    busy: ["recovery-fetch.service", "recovery-unpack.service"],
+  });
+  expect(withLock("{").lock).toBeUndefined();
+});
