@@ -113,6 +113,9 @@ export const runRecordSchema = z.strictObject({
   objectives: z.array(objectiveSchema),
   watch: z
     .strictObject({
+      of: z
+        .array(z.string())
+        .describe("What was watched: logs, and the checks that were asked at each look."),
       wantedSeconds: seconds.describe("How long it was to be watched: `--watch`."),
       seconds: seconds.describe("How long it was."),
       looks: z.number().describe("How often logs, metrics and units were looked at."),

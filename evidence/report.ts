@@ -39,13 +39,15 @@ export function report(record: RunRecord): string {
         ]
       : []),
     ...record.notes.map((note) => `note: ${note}`),
+    ...(record.fencing ? [fenced(record.fencing)] : []),
     ...(record.watch ? watched(record.watch) : []),
     summary(record),
   ];
   return lines.join("\n");
 }
 
-function summary(record: RunRecord): string {
+/** The end in one line; of a run that failed, what, why and what to do next. */
+export function summary(record: RunRecord): string {
   if (record.outcome !== "recovered" || record.recoveredAt === null) {
     return record.error
       ? `NOT RECOVERED: ${record.error.what}\n${record.error.why}\n${record.error.next}`
@@ -58,13 +60,33 @@ function summary(record: RunRecord): string {
   return `recovered ${record.site} from ${record.point.id} in ${duration(total)}${serving}`;
 }
 
+/** What became of the old server, in one line. */
+function fenced({ how, address, who, units }: NonNullable<RunRecord["fencing"]>): string {
+  const old = address === undefined ? "old server" : `old server ${address}`;
+  switch (how) {
+    case "stopped":
+      return `${old}: stopped by this run, disabled at boot: ${units.map(({ unit }) => unit).join(", ")}`;
+    case "said-to-be-off":
+      return `${old}: off, as ${who} said; this run has not seen it`;
+    case "decided-before":
+      return `${old}: not asked for, since an earlier recovery came to its end on this host`;
+  }
+}
+
+type Watch = NonNullable<RunRecord["watch"]>;
+
 /** How the watch went, its errors a line each. */
-function watched({ wantedSeconds, seconds, endedBy, errors }: NonNullable<RunRecord["watch"]>): string[] {
-  const length =
-    endedBy === "time" ? duration(seconds) : `${duration(seconds)} of ${duration(wantedSeconds)}`;
-  const ended = endedBy === "operator" ? ", ended by the operator" : "";
-  if (errors.length === 0) return [`watched ${length}${ended}: no new error, metrics and units answer`];
-  return [`WATCHED ${length}${ended}, AND SEEN:`, ...errors.map((error) => `  ${error}`)];
+function watched(watch: Watch): string[] {
+  const { errors } = watch;
+  if (errors.length === 0) return [`watched ${watchLength(watch)}: no new error, metrics and units answer`];
+  return [`WATCHED ${watchLength(watch)}, AND SEEN:`, ...errors.map((error) => `  ${error}`)];
+}
+
+/** `30 min`, or less of it and why. */
+export function watchLength({ wantedSeconds, seconds, endedBy }: Watch): string {
+  if (endedBy === "time") return duration(seconds);
+  const why = endedBy === "operator" ? "ended by the operator" : "then it broke off";
+  return `${duration(seconds)} of ${duration(wantedSeconds)}, ${why}`;
 }
 
 function verdict(taken: number | null, budget: number): string {

@@ -4,7 +4,7 @@ import { connect, type SshTarget } from "../ssh/connection.ts";
 import { readLedger, type Attempt } from "./ledger.ts";
 
 /** What stands on a host before anything is done to it. */
-export interface HostLook {
+export interface HostBeforeRebuild {
   /** "Debian GNU/Linux 12 (bookworm)". */
   system: string;
   name: string;
@@ -44,12 +44,15 @@ export interface Restored {
 
 const hostFile = (name: string) => readFile(new URL(`../host/${name}`, import.meta.url), "utf8");
 
-/** One bounded, read-only session. Throws OperatorError when the host cannot be looked at. */
-export async function lookAtHost(
+/**
+ * One bounded, read-only session: would a rebuild land on the right host, and on whom? Whether a site is well is another
+ * question: look-at-host.ts. Throws OperatorError when the host cannot be looked at.
+ */
+export async function lookBeforeRebuild(
   target: SshTarget,
   applicationPath: string,
   signal: AbortSignal,
-): Promise<HostLook> {
+): Promise<HostBeforeRebuild> {
   const script = (await Promise.all(["paths.sh", "served.sh", "before-rebuild"].map(hostFile))).join("\n");
   const connection = await connect(target, { signal });
   try {
@@ -71,7 +74,7 @@ const lockSchema = z.object({
 });
 
 /** What host/before-rebuild printed, and the ledger, as one look; pure. */
-export function understand(printed: string, attempts: readonly Attempt[]): HostLook {
+export function understand(printed: string, attempts: readonly Attempt[]): HostBeforeRebuild {
   const lines = printed
     .split("\n")
     .filter((line) => line.includes("\t"))

@@ -2,7 +2,7 @@ import { readFile, rename, writeFile } from "node:fs/promises";
 import { z } from "zod";
 import type { Pin } from "../backups/restore-point.ts";
 import { exitCodes, OperatorError } from "../site/operator-error.ts";
-import type { HostLook, Restored } from "./before-rebuild.ts";
+import type { HostBeforeRebuild, Restored } from "./before-rebuild.ts";
 import { runId } from "./run-id.ts";
 
 /**
@@ -33,7 +33,7 @@ interface Wish {
 }
 
 /** What the host says of itself. */
-type Known = Pick<HostLook, "restored" | "servedSince" | "attempt" | "lock">;
+type Known = Pick<HostBeforeRebuild, "restored" | "servedSince" | "attempt" | "lock">;
 
 /**
  * The rebuild that follows: one that was cut short here goes on; otherwise it is a new run, with nothing to do when the host

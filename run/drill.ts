@@ -16,6 +16,7 @@ import type { Reporter } from "./reporter.ts";
 import { runId } from "./run-id.ts";
 import { stateDirectory } from "./state-directory.ts";
 import { throwAwayFolder } from "./throw-away-folder.ts";
+import { watchRecovered } from "./watch.ts";
 
 export interface DrillOptions {
   siteFile: string;
@@ -111,10 +112,11 @@ async function onMachine(
     });
     machine = made;
     const { address, port, user, hostKey } = made;
+    const target = { address, port, user, hostKey, agentSocketPath: agent.socketPath };
     const result = await recover({
       kind: "drill",
       settings: { siteFile, pin, attempt: 1, run: { id: run, who: "a drill", why: `drill ${site.name}` } },
-      target: { address, port, user, hostKey, agentSocketPath: agent.socketPath },
+      target,
       executor: executor({ stack: `${site.name}.staging`, directory: join(work.path, "stack") }),
       runDirectory,
       startedAt,
@@ -128,10 +130,18 @@ async function onMachine(
           ...made.wall.refused.map(({ host }) => `refused by the wall: ${host}`),
         ],
       }),
-      watchSeconds: options.watchSeconds,
       reporter,
       signal,
       kill: signal,
+    });
+    const watched = await watchRecovered(result, {
+      site,
+      target,
+      isolated: true,
+      seconds: options.watchSeconds,
+      runDirectory,
+      say,
+      signal,
     });
     if (options.keep && !signal.aborted) {
       // With the machine's own files, so that removing it removes them too.
@@ -144,7 +154,7 @@ async function onMachine(
         remove: `npx recovery machine remove ${machine.id}`,
       };
     }
-    return { ...result, ...(kept ? { kept } : {}) };
+    return { ...watched, ...(kept ? { kept } : {}) };
   } finally {
     try {
       if (machine && !kept) await machine.destroy();

@@ -11,7 +11,8 @@ const program = new URL("../host/look", import.meta.url);
 const lookSeconds = 45;
 
 /**
- * Looks at a host by one bounded ssh session that changes nothing there: nothing is delivered, installed, locked or written.
+ * What `recovery assess` asks a host: is the site on it well? (What a rebuild would land on: before-rebuild.ts.) One bounded ssh
+ * session that changes nothing there: nothing is delivered, installed, locked or written.
  * A host that cannot be looked at is a finding and no error.
  */
 export async function lookAtHost(site: Site, target: SshTarget, signal: AbortSignal): Promise<LoginFacts> {

@@ -3,7 +3,7 @@ import { formatBytes } from "../backups/format-bytes.ts";
 import type { RestorePoint } from "../backups/restore-point.ts";
 import { duration } from "../evidence/report.ts";
 import type { FencingPlan } from "./fence.ts";
-import type { HostLook } from "./before-rebuild.ts";
+import type { HostBeforeRebuild } from "./before-rebuild.ts";
 
 /** All that an operator is shown before anything is done. */
 export interface RebuildQuestion {
@@ -12,7 +12,7 @@ export interface RebuildQuestion {
   only?: string;
   resumed: boolean;
   host: { user: string; address: string; port: number; fingerprint: string; known: string };
-  look: HostLook;
+  look: HostBeforeRebuild;
   /** The restore that is replaced, when the host was named twice. */
   over?: string;
   point: RestorePoint;
@@ -70,7 +70,7 @@ function holds({ look, over }: RebuildQuestion): string[] {
   ];
 }
 
-function lockLine({ id, who, why, since, busy }: NonNullable<HostLook["lock"]>): string {
+function lockLine({ id, who, why, since, busy }: NonNullable<HostBeforeRebuild["lock"]>): string {
   return `a run has it: ${id} of ${who}, since ${since}, to ${why}${busy.length > 0 ? `; ${busy.join(" ")} under way` : ""}`;
 }
 

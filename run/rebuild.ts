@@ -14,7 +14,7 @@ import { choose } from "./choose.ts";
 import { nextRebuild, readBegun, writeBegun } from "./begun-rebuild.ts";
 import { askDns, dnsServers, namesOf, recordsToChange, waitForDns } from "./dns.ts";
 import { fence, planFencing, type FencingPlan } from "./fence.ts";
-import { lookAtHost, type HostLook } from "./before-rebuild.ts";
+import { lookBeforeRebuild, type HostBeforeRebuild } from "./before-rebuild.ts";
 import { meetHost, type MetHost, type NamedHost } from "./meet-host.ts";
 import type { RebuildQuestion } from "./rebuild-screen.ts";
 import type { RecordedRun } from "./record.ts";
@@ -23,6 +23,7 @@ import type { Reporter } from "./reporter.ts";
 import { operator } from "./operator.ts";
 import { stateDirectory } from "./state-directory.ts";
 import { earlierRuns, tookLastTime } from "./took-last-time.ts";
+import { watchRecovered } from "./watch.ts";
 
 export interface RebuildOptions {
   siteFile: string;
@@ -98,7 +99,7 @@ async function onHost(
   const { target } = met;
   const { hostKey } = target;
   const [look, points] = await Promise.all([
-    lookAtHost(target, site.application.path, signal),
+    lookBeforeRebuild(target, site.application.path, signal),
     sitePoints(loaded, say),
   ]);
   await met.remember();
@@ -172,14 +173,21 @@ async function onHost(
       }
       await waitForDns({ names, servers, own, limitSeconds: options.dnsWaitSeconds, say, signal });
     },
-    watchSeconds: options.watchSeconds,
     reporter: options.reporter,
     signal,
     kill: options.kill,
   });
   const { recoveredAt } = result.record;
   if (recoveredAt !== null) await writeBegun(begunFile, { ...begun, recoveredAt });
-  return result;
+  return watchRecovered(result, {
+    site,
+    target,
+    isolated: false,
+    seconds: options.watchSeconds,
+    runDirectory,
+    say,
+    signal,
+  });
 }
 
 /** Whether nginx shows a certificate that is trusted for all these names; they are domain names by the schema. */
@@ -211,7 +219,7 @@ async function carryOutFencing(
     loaded,
     look,
     say,
-  }: { options: RebuildOptions; loaded: LoadedSite; look: HostLook; say: (line: string) => void },
+  }: { options: RebuildOptions; loaded: LoadedSite; look: HostBeforeRebuild; say: (line: string) => void },
 ): Promise<NonNullable<RunRecord["fencing"]>> {
   const about = {
     ...(oldHost ? { address: oldHost.target.address } : {}),
@@ -246,7 +254,7 @@ async function carryOutFencing(
 }
 
 /** Addresses that DNS may lead to: the one that the operator named, and what the host says of itself. */
-async function ownAddresses({ address }: SshTarget, look: HostLook): Promise<string[]> {
+async function ownAddresses({ address }: SshTarget, look: HostBeforeRebuild): Promise<string[]> {
   const named = await lookup(address, { all: true }).catch(() => []);
   return [...new Set([...named.map((one) => one.address), ...look.addresses])];
 }

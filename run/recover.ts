@@ -5,9 +5,8 @@ import { prepareRecovery } from "../stacks/prepare.ts";
 import { hostSession } from "../stacks/recovery.ts";
 import type { RecoverySettings } from "../stacks/settings.ts";
 import type { Executor, StepHost } from "./executor.ts";
-import { keepRecord, recordRun, type RecordedRun, type Surroundings } from "./record.ts";
+import { recordRun, type RecordedRun, type Surroundings } from "./record.ts";
 import type { Reporter } from "./reporter.ts";
-import { watchSite } from "./watch.ts";
 
 export interface RecoverOptions {
   kind: RunRecord["kind"];
@@ -24,8 +23,6 @@ export interface RecoverOptions {
   surroundings: () => Surroundings;
   /** Done by this computer before a step begins, by its id; what it throws fails the step. */
   beforeStep?: (step: string, connection: SshConnection) => Promise<void>;
-  /** How long a recovered site is watched; 0 for not at all. */
-  watchSeconds: number;
   reporter: Reporter;
   /** The steps that run come to their end, and no other begins. */
   signal: AbortSignal;
@@ -83,7 +80,7 @@ export async function recover(options: RecoverOptions): Promise<RecordedRun> {
     await session.close();
     reporter.close();
   }
-  const recorded = await recordRun({
+  return recordRun({
     kind,
     prepared,
     target,
@@ -98,8 +95,4 @@ export async function recover(options: RecoverOptions): Promise<RecordedRun> {
     surroundings: options.surroundings,
     say,
   });
-  if (recorded.record.outcome !== "recovered" || options.watchSeconds === 0) return recorded;
-  const { site } = prepared.loaded;
-  const watch = await watchSite({ site, target, isolated, seconds: options.watchSeconds, say, signal });
-  return keepRecord({ ...recorded.record, watch }, { runDirectory: options.runDirectory, say });
 }

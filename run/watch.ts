@@ -1,15 +1,19 @@
 import { z } from "zod";
 import type { RunRecord } from "../evidence/record.ts";
-import { duration } from "../evidence/report.ts";
+import { duration, summary } from "../evidence/report.ts";
 import { watchRequest } from "../runbook/checks.ts";
 import type { Site } from "../site/schema.ts";
 import { connect, type SshTarget } from "../ssh/connection.ts";
+import { keepRecord, type RecordedRun } from "./record.ts";
 
 export interface WatchOptions {
   site: Site;
   target: SshTarget;
   isolated: boolean;
+  /** 0 for not at all. */
   seconds: number;
+  /** Where the record of the run lies. */
+  runDirectory: string;
   say: (line: string) => void;
   /** Ends the watch; what was recovered stays so. */
   signal: AbortSignal;
@@ -28,18 +32,29 @@ export function everySeconds(seconds: number): number {
   return Math.min(30, Math.max(1, Math.floor(seconds / 5)));
 }
 
-/**
- * Runbook 1.13: watches logs, metrics and units of a recovered site. Whatever becomes of it is a result and no error: the
- * site is recovered.
- */
-export async function watchSite(options: WatchOptions): Promise<Watch> {
+/** Runbook 1.13: watches what was recovered, and writes what was seen into the record; other runs stay as they are. */
+export async function watchRecovered(recorded: RecordedRun, options: WatchOptions): Promise<RecordedRun> {
+  const { record } = recorded;
+  if (record.outcome !== "recovered" || options.seconds === 0) return recorded;
+  options.say(summary(record));
+  return keepRecord({ ...record, watch: await watchSite(options) }, options);
+}
+
+/** Logs, metrics and units. Whatever becomes of the watch is a result and no error: the site is recovered. */
+async function watchSite(options: WatchOptions): Promise<Watch> {
   const { site, target, isolated, seconds, say, signal } = options;
   const began = Date.now();
   const watched = () => Math.round((Date.now() - began) / 1000);
-  const watch: Watch = { wantedSeconds: seconds, seconds: 0, looks: 0, endedBy: "time", errors: [] };
-  say(
-    `watching logs and metrics for ${duration(seconds)}; Ctrl-C ends the watch, and the site stays recovered`,
-  );
+  const request = watchRequest(site, { isolated });
+  const logs = site.logs.map(({ path }) => path);
+  const watch: Watch = {
+    of: [...logs, "error logs of nginx and PHP-FPM", ...request.checks.map(({ title }) => title)],
+    wantedSeconds: seconds,
+    seconds: 0,
+    looks: 0,
+    endedBy: "time",
+    errors: [],
+  };
   let said = 0;
   let rest = "";
   const hear = (text: string) => {
@@ -47,6 +62,11 @@ export async function watchSite(options: WatchOptions): Promise<Watch> {
     rest = lines.pop() ?? "";
     for (const line of lines) {
       watch.looks += 1;
+      if (watch.looks === 1) {
+        say(
+          `watching logs, metrics and units for ${duration(seconds)}; Ctrl-C ends the watch, and the site stays recovered`,
+        );
+      }
       for (const error of lookSchema.parse(JSON.parse(line)).errors) {
         if (watch.errors.includes(error)) continue;
         say(`seen while watching: ${error}`);
@@ -66,8 +86,8 @@ export async function watchSite(options: WatchOptions): Promise<Watch> {
         stdin: JSON.stringify({
           seconds,
           everySeconds: everySeconds(seconds),
-          logs: site.logs.map(({ path }) => path),
-          check: watchRequest(site, { isolated }),
+          logs,
+          check: request,
         }),
         timeoutSeconds: seconds + slackSeconds,
         onOutput: (chunk, stream) => {

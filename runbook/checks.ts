@@ -97,7 +97,10 @@ export function checkNeeds(site: Site): string[] {
 }
 
 /** What host/check is asked again and again while a recovered site is watched: nothing that writes or takes long. */
-export function watchRequest(site: Site, { isolated }: Pick<CheckOptions, "isolated">): Facts {
+export function watchRequest(
+  site: Site,
+  { isolated }: Pick<CheckOptions, "isolated">,
+): Facts & { checks: TitledCheck[] } {
   return {
     ...requestHead(site, { transport: "verified", isolated, mark: "recovery-check-watch" }),
     checks: [...unitChecks(site), ...metricsChecks(site)],
@@ -115,7 +118,9 @@ function requestHead(site: Site, options: Omit<CheckOptions, "restored">): Facts
   };
 }
 
-function unitChecks(site: Site): Facts[] {
+type TitledCheck = Facts & { title: string };
+
+function unitChecks(site: Site): TitledCheck[] {
   return [...databaseUnits(site), ...servingUnits(site)].map((unit) => ({
     kind: "unit",
     title: `${unit}: running, enabled at boot`,
@@ -123,7 +128,7 @@ function unitChecks(site: Site): Facts[] {
   }));
 }
 
-function metricsChecks({ metrics }: Site): Facts[] {
+function metricsChecks({ metrics }: Site): TitledCheck[] {
   return metrics ? [{ kind: "metrics", title: `${metrics.path}: metrics`, path: metrics.path }] : [];
 }
 

@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { formatBytes } from "../../backups/format-bytes.ts";
 import type { Fact, Facts } from "../../runbook/step.ts";
 import type { RunRecord, StepRecord } from "../record.ts";
-import { duration } from "../report.ts";
+import { duration, watchLength } from "../report.ts";
 import { timeline, type Part, type Timeline } from "../timeline.ts";
 import { barKindOf, ownWork, timelineFigure, type BarKind } from "./figure.ts";
 import { html, trusted, type Html } from "./html.ts";
@@ -33,7 +33,8 @@ export async function runPage(record: RunRecord): Promise<string> {
       <body>
         <main>
           ${verdict(record)} ${whatNext(record)} ${circumstances(record)} ${objectives(record)}
-          ${whereTimeWent(timeline(record))} ${checks(record)} ${steps(record)} ${notes(record)}
+          ${whereTimeWent(timeline(record))} ${checks(record)} ${watch(record)} ${steps(record)}
+          ${notes(record)}
         </main>
         <footer>
           <p>
@@ -78,6 +79,9 @@ function verdictOf(record: RunRecord): Verdict {
   if (missed > 0) {
     const headline = `Recovered, but ${missed === 1 ? "an objective was" : `${missed} objectives were`} missed`;
     return { tone: "warn", mark: "!", headline, lead };
+  }
+  if (record.watch && record.watch.errors.length > 0) {
+    return { tone: "warn", mark: "!", headline: "Recovered, but not quiet afterwards", lead };
   }
   return { tone: "good", mark: "✔", headline: "Recovered", lead };
 }
@@ -134,6 +138,7 @@ function circumstances(record: RunRecord): Html {
       html`<code>${host.address}</code>
         <span class="aside">key <code>${host.hostKeyFingerprint}</code></span>`,
     ],
+    ...(record.fencing ? [["Old server", oldServer(record.fencing)] as [string, Html]] : []),
     ["Carried out", carriedOut(tool)],
     ["Prepared", html`in ${duration(record.preparationSeconds)}, before the clock started`],
   ];
@@ -152,6 +157,23 @@ function circumstances(record: RunRecord): Html {
 function carriedOut({ executor, engine, commandPlugin }: RunRecord["tool"]): Html {
   if (executor === "direct") return html`directly, over ssh`;
   return html`by Pulumi ${engine} <span class="aside">command plugin: ${commandPlugin}</span>`;
+}
+
+function oldServer({ how, address, who, at, units }: NonNullable<RunRecord["fencing"]>): Html {
+  const name = address === undefined ? null : html`<code>${address}</code> `;
+  switch (how) {
+    case "stopped":
+      return html`${name}${good("stopped by this run")}, at ${clock(at)}
+        <span class="aside"
+          >${units.map(({ unit, before, after }) => `${unit}: was ${before}; is ${after}`).join(" · ")}</span
+        >`;
+    case "said-to-be-off":
+      return html`${name}off, as ${who} said at ${clock(at)}
+        <span class="aside">this run has not seen it</span>`;
+    case "decided-before":
+      return html`${name}not asked for
+        <span class="aside">an earlier recovery came to its end on this host</span>`;
+  }
 }
 
 function objectives(record: RunRecord): Html {
@@ -333,6 +355,28 @@ function checks({ checks }: RunRecord): Html {
             </tbody>
           </table>`
     }
+  </section>`;
+}
+
+/** Runbook 1.13. */
+function watch({ watch }: RunRecord): Html | null {
+  if (watch === undefined) return null;
+  const { errors, looks, of } = watch;
+  const looked = `${looks} ${looks === 1 ? "look" : "looks"} at: ${of.join(", ")}.`;
+  return html`<section class="watch">
+    <h2>The watch</h2>
+    <p>
+      ${errors.length === 0 ? good("Nothing new") : bad(`${errors.length} seen`)} after it was recovered,
+      watched for ${watchLength(watch)}.
+    </p>
+    ${
+      errors.length === 0
+        ? null
+        : html`<ul class="notes">
+            ${errors.map((error) => html`<li>${told(error)}</li>`)}
+          </ul>`
+    }
+    <p class="hint">${looked} Its time is no part of the time to recover.</p>
   </section>`;
 }
 

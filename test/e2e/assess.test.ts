@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Assessment } from "../../damage/assessment.ts";
-import { recoveryHost, trustAnAuthority, type RecoveryHost } from "./recovery-host.ts";
+import { besides, recoveryHost, trustAnAuthority, type RecoveryHost } from "./recovery-host.ts";
 
 const commandLine = fileURLToPath(new URL("../../scripts/recovery.js", import.meta.url));
 const database = "/var/www/chatbot/data/admin.db";
@@ -17,7 +17,7 @@ const token = "planted-token-5ad1c0";
 beforeAll(async () => {
   host = await recoveryHost({ environment: { ADMIN_TOKEN: token } });
   await trustAnAuthority(host);
-  const rebuilt = await host.recovery("rebuild", "--site", host.site, ...named(), "--yes");
+  const rebuilt = await host.recovery("rebuild", "--site", host.site, ...named(), ...besides, "--yes");
   if (rebuilt.exitCode !== 0) throw new Error(rebuilt.stderr);
   await writeFile(
     join(host.directory, "authority.pem"),

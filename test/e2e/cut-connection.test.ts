@@ -5,7 +5,13 @@ import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { runRecordSchema, type RunRecord } from "../../evidence/record.ts";
 import { prepareSample } from "../../examples/chatbot/prepare.ts";
-import { recoveryHost, trustAnAuthority, type Operator, type RecoveryHost } from "./recovery-host.ts";
+import {
+  besides,
+  recoveryHost,
+  trustAnAuthority,
+  type Operator,
+  type RecoveryHost,
+} from "./recovery-host.ts";
 
 let host: RecoveryHost;
 
@@ -17,8 +23,7 @@ const rebuildArguments = () => [
   `root@${host.machine.address}`,
   "--host-key",
   host.machine.hostKey,
-  "--old-host-is-off",
-  ...["--skip-dns", "--watch", "0s"],
+  ...besides,
   "--yes",
   "--json",
 ];

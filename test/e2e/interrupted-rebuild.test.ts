@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { runRecordSchema, type RunRecord } from "../../evidence/record.ts";
 import { commandLine, run, type Running } from "./drill-process.ts";
-import { recoveryHost, type RecoveryHost } from "./recovery-host.ts";
+import { besides, recoveryHost, type RecoveryHost } from "./recovery-host.ts";
 
 let host: RecoveryHost;
 const started: Running[] = [];
@@ -22,16 +22,7 @@ afterAll(async () => {
 
 function rebuild(...more: string[]): Running {
   const { machine, site, directory, environment } = host;
-  const target = [
-    "--host",
-    `root@${machine.address}`,
-    "--host-key",
-    machine.hostKey,
-    "--old-host-is-off",
-    "--skip-dns",
-    "--watch",
-    "0s",
-  ];
+  const target = ["--host", `root@${machine.address}`, "--host-key", machine.hostKey, ...besides];
   const running = run(
     process.execPath,
     [commandLine, "rebuild", "--site", site, ...target, "--yes", "--json", ...more],

@@ -79,7 +79,7 @@ function onTerminal(...args: string[]): Terminal {
           return text;
         }
         if (child.exitCode !== null) throw new Error(`it ended without saying ${String(expected)}:\n${text}`);
-        await Promise.race([once(child.stdout, "data"), once(child, "close")]);
+        await Promise.race([once(child.stdout, "data"), ended]);
       }
     },
   };
@@ -228,7 +228,7 @@ describe("a site that moves to another host", { timeout: 600_000 }, () => {
     const turned = Date.now();
     dns.lead(fresh.address);
     await rebuilding.says("DNS leads to this host");
-    await rebuilding.says("watching logs and metrics for 40 s");
+    await rebuilding.says("watching logs, metrics and units for 40 s");
     await onFresh(`echo '{"level":"error","message":"planted"}' >>/var/log/chatbot/application.log`);
     await rebuilding.says("seen while watching: /var/log/chatbot/application.log: .*planted");
     rebuilding.child.kill("SIGINT");
@@ -238,6 +238,7 @@ describe("a site that moves to another host", { timeout: 600_000 }, () => {
     const record = recordOf(rebuilding.stdout());
     expect(record.outcome).toBe("recovered");
     expect(record.watch).toMatchObject({
+      of: expect.arrayContaining(["/var/log/chatbot/application.log"]) as unknown,
       wantedSeconds: 40,
       endedBy: "operator",
       errors: ['/var/log/chatbot/application.log: {"level":"error","message":"planted"}'],

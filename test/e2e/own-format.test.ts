@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { runRecordSchema, type RunRecord } from "../../evidence/record.ts";
 import { type PreparedSample, prepareSample } from "../../examples/chatbot/prepare.ts";
 import { ensureDebianPackages } from "../../machines/debian-packages.ts";
-import { recoveryHost, say, trustAnAuthority, type RecoveryHost } from "./recovery-host.ts";
+import { besides, recoveryHost, say, trustAnAuthority, type RecoveryHost } from "./recovery-host.ts";
 
 const planted = { OPENAI_API_KEY: "sk-planted-4f1c9a7e2b", ADMIN_TOKEN: "planted#token$with'quotes-8d21" };
 const older = new Date(Date.now() - 24 * 3600 * 1000);
@@ -21,7 +21,7 @@ let id: string;
 const inDirectory = (name: string) => join(host.directory, name);
 
 async function rebuild(...more: string[]) {
-  const target = ["--host", `root@${host.machine.address}`, "--host-key", host.machine.hostKey];
+  const target = ["--host", `root@${host.machine.address}`, "--host-key", host.machine.hostKey, ...besides];
   return host.recovery("rebuild", "--site", host.site, ...target, "--yes", "--json", ...more);
 }
 

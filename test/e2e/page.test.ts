@@ -8,7 +8,7 @@ import { runPage } from "../../evidence/page/page.ts";
 import type { RunRecord } from "../../evidence/record.ts";
 import { timeline } from "../../evidence/timeline.ts";
 import { ensureDebianPackages } from "../../machines/debian-packages.ts";
-import { failed, hostile, sideBySide } from "../unit/evidence/records.ts";
+import { failed, hostile, sideBySide, watched } from "../unit/evidence/records.ts";
 
 /** Debian's own browser, and letters for it: without a font it draws none. */
 const needs = [
@@ -18,7 +18,12 @@ const needs = [
 
 const widths = [360, 768, 1280];
 const schemes = ["light", "dark"] as const;
-const records: Record<string, RunRecord> = { sideBySide, failed, hostile: hostile(failed) };
+const records: Record<string, RunRecord> = {
+  sideBySide,
+  failed,
+  hostile: hostile(failed),
+  watched: hostile(watched),
+};
 
 let directory: string;
 let browser: Browser;

@@ -5,7 +5,7 @@ import { gunzipSync, gzipSync } from "node:zlib";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { runRecordSchema, type RunRecord } from "../../evidence/record.ts";
-import { recoveryHost, trustAnAuthority, type RecoveryHost } from "./recovery-host.ts";
+import { besides, recoveryHost, trustAnAuthority, type RecoveryHost } from "./recovery-host.ts";
 
 /** Planted in the site's environment file; in the URL the password is written as URLs demand. */
 const password = "pl@nted-pw'77-$x";
@@ -265,7 +265,7 @@ async function configure(pattern: string | RegExp, replacement: string): Promise
 }
 
 async function rebuilt(options: string[], code = 0): Promise<RunRecord> {
-  const target = ["--host", `root@${host.machine.address}`, "--host-key", host.machine.hostKey];
+  const target = ["--host", `root@${host.machine.address}`, "--host-key", host.machine.hostKey, ...besides];
   const { exitCode, stdout, stderr } = await host.recovery(
     "rebuild",
     "--site",

@@ -224,7 +224,7 @@ describe("the programs under an engine of our own", () => {
       );
       expect(refusal).toContain("has served since");
       expect(await query("SELECT name FROM agents WHERE id = 1")).toBe("changed by a visitor\n");
-      const [over] = /(?<=pulumi config set again ADDRESS@)\S+/.exec(refusal) ?? [];
+      const [over] = /(?<=pulumi config set again ADDRESS@)[\d.:TZ-]+/.exec(refusal) ?? [];
       if (over === undefined) throw new Error("the refusal does not say how it is named");
       const done = await attempts();
       await up({ agentSocketPath: rotated.socketPath, attempt: 2, over });

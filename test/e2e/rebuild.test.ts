@@ -7,7 +7,7 @@ import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { runRecordSchema, type RunRecord } from "../../evidence/record.ts";
 import { prepareSample } from "../../examples/chatbot/prepare.ts";
-import { recoveryHost, trustAnAuthority, visit, type RecoveryHost } from "./recovery-host.ts";
+import { besides, recoveryHost, trustAnAuthority, visit, type RecoveryHost } from "./recovery-host.ts";
 
 /** Planted in the site's environment file: nothing that a run leaves behind may hold them. */
 const planted = {
@@ -26,8 +26,7 @@ const rebuildArguments = () => [
   `root@${host.machine.address}`,
   "--host-key",
   host.machine.hostKey,
-  "--old-host-is-off",
-  ...["--skip-dns", "--watch", "0s"],
+  ...besides,
   "--yes",
 ];
 

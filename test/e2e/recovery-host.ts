@@ -57,6 +57,9 @@ export interface RecoveryHost extends Operator {
   close(): Promise<void>;
 }
 
+/** What every rebuild is told that is about something else than the old server, DNS and the time after. */
+export const besides = ["--old-host-is-off", "--skip-dns", "--watch", "0s"];
+
 export type SampleOptions = Parameters<typeof prepareSample>[0];
 
 export async function recoveryHost(options: SampleOptions = {}): Promise<RecoveryHost> {

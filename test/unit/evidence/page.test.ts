@@ -3,7 +3,7 @@ import { parseHTML } from "linkedom";
 import { describe, expect, test } from "vitest";
 import { runPage } from "../../../evidence/page/page.ts";
 import type { RunRecord } from "../../../evidence/record.ts";
-import { failed, hostile, recovered, sideBySide } from "./records.ts";
+import { failed, hostile, recovered, sideBySide, watched } from "./records.ts";
 
 /** What is read here of a page: its types are those of a browser, which this project does not have. */
 interface Element {
@@ -29,6 +29,7 @@ const met: RunRecord = {
 test.each<[string, RunRecord, string]>([
   ["recovered", met, "✔ Recovered"],
   ["recovered too late", recovered, "! Recovered, but an objective was missed"],
+  ["recovered, with errors while it was watched", watched, "! Recovered, but not quiet afterwards"],
   ["failed", failed, "✘ NOT RECOVERED"],
   ["interrupted", { ...failed, outcome: "interrupted" }, "■ Interrupted, not recovered"],
 ])("the verdict of a run that is %s stands first, in words", async (_, record, verdict) => {
@@ -97,6 +98,51 @@ test("checks that failed come before those that passed, with what was expected a
   expect(text(".checks tbody tr")).toEqual(["second status 200 status 502 ✘ FAILED", "first 1 1 ✔ ok"]);
 });
 
+/** What stands beside a name among the facts of the run. */
+async function fact(record: RunRecord, name: string): Promise<string | undefined> {
+  const { text } = await opened(record);
+  return text("dd")[text("dt").indexOf(name)];
+}
+
+test.each<[string, Pick<RunRecord, "fencing">, string | undefined]>([
+  [
+    "was stopped",
+    watched,
+    "192.0.2.9 ✔ stopped by this run, at 08:00:00 UTC mail.service: was active, enabled; is inactive, disabled · nginx.service: was active, enabled; is failed, disabled",
+  ],
+  [
+    "is said to be off",
+    { fencing: { how: "said-to-be-off", who: "anna@office", at: "2026-03-01T08:00:00.000Z", units: [] } },
+    "off, as anna@office said at 08:00:00 UTC this run has not seen it",
+  ],
+  [
+    "was decided about before",
+    { fencing: { how: "decided-before", who: "anna@office", at: "2026-03-01T08:00:00.000Z", units: [] } },
+    "not asked for an earlier recovery came to its end on this host",
+  ],
+  ["is none: a drill", {}, undefined],
+])("the old server %s: that is told", async (_, { fencing }, expected) => {
+  expect(await fact({ ...sideBySide, ...(fencing && { fencing }) }, "Old server")).toBe(expected);
+});
+
+test("what was watched, for how long, and what was seen stands behind the checks", async () => {
+  const { text } = await opened(watched);
+  expect(text("h2").slice(-3)).toEqual(["The watch", "Steps", "Notes"]);
+  expect(text(".watch p")).toEqual([
+    "✘ 2 seen after it was recovered, watched for 3 min of 30 min, ended by the operator.",
+    "7 looks at: /var/log/club.log, nginx.service: running, enabled at boot. Its time is no part of the time to recover.",
+  ]);
+  expect(text(".watch li")).toEqual(["/var/log/club.log: ERROR no mail", "journal: PHP Fatal error"]);
+  if (!watched.watch) throw new Error("it was watched");
+  const quiet = await opened({
+    ...watched,
+    watch: { ...watched.watch, seconds: 1800, endedBy: "time", errors: [] },
+  });
+  expect(quiet.text("h1")).toEqual(["✔ Recovered"]);
+  expect(quiet.text(".watch p")[0]).toBe("✔ Nothing new after it was recovered, watched for 30 min.");
+  expect((await opened(met)).all(".watch")).toEqual([]);
+});
+
 test("the whole time is accounted for", async () => {
   const { text } = await opened(sideBySide);
   expect(text(".account tr").slice(1)).toEqual([
@@ -147,6 +193,7 @@ describe("whatever stands in a record is text:", () => {
   test.each<[string, RunRecord]>([
     ["a run that failed", failed],
     ["a run that recovered", recovered],
+    ["a run that was watched", watched],
   ])("%s", async (_, record) => {
     const { page, all, text } = await opened(hostile(record));
     expect(all("script, img, iframe, object, embed, link, base, form, a, image, use, foreignObject")).toEqual(
@@ -165,6 +212,9 @@ describe("whatever stands in a record is text:", () => {
       "fact",
       "deeper",
       record.steps[0]?.title,
+      ...(record.watch?.errors ?? []),
+      ...(record.watch?.of ?? []),
+      ...(record.fencing ? [record.fencing.address] : []),
     ])
       expect(seen).toContain(
         `${told}</script></style></title></svg></table><img src="https://example.org/x"`,

@@ -139,6 +139,32 @@ export const sideBySide: RunRecord = {
   ],
 };
 
+/** A rebuild that stopped the old server, met its objectives, and was not quiet afterwards. */
+export const watched: RunRecord = {
+  ...sideBySide,
+  run: "20260301T080000Z-rebuild",
+  kind: "rebuild",
+  objectives: sideBySide.objectives.map((one) => ({ ...one, met: true })),
+  fencing: {
+    how: "stopped",
+    address: "192.0.2.9",
+    who: "anna@office",
+    at: "2026-03-01T08:00:00.000Z",
+    units: [
+      { unit: "mail.service", before: "active, enabled", after: "inactive, disabled" },
+      { unit: "nginx.service", before: "active, enabled", after: "failed, disabled" },
+    ],
+  },
+  watch: {
+    of: ["/var/log/club.log", "nginx.service: running, enabled at boot"],
+    wantedSeconds: 1800,
+    seconds: 180,
+    looks: 7,
+    endedBy: "operator",
+    errors: ["/var/log/club.log: ERROR no mail", "journal: PHP Fatal error"],
+  },
+};
+
 /** Every text of a record with markup behind it that would load, run or hide something if it were taken for markup. */
 export function hostile(record: RunRecord): RunRecord {
   const markup = `</script></style></title></svg></table><img src="https://example.org/x" onerror="document.title='taken'">'"&\u202e\u0000\ud800`;
@@ -146,10 +172,13 @@ export function hostile(record: RunRecord): RunRecord {
   const kept = <T>(value: T): T =>
     JSON.parse(JSON.stringify(value, (_, one: unknown) => (typeof one === "string" ? told(one) : one))) as T;
   const { error, steps, checks, objectives, notes, point, host, tool, run, site } = record;
+  const { fencing, watch } = record;
   return {
     ...record,
     ...kept({ error, checks, objectives, notes, host, tool, run, site }),
     point: { ...kept(point), dataTime: point.dataTime },
+    ...(fencing && { fencing: { ...kept(fencing), how: fencing.how, at: fencing.at } }),
+    ...(watch && { watch: { ...kept(watch), endedBy: watch.endedBy } }),
     steps: steps.map((step) => ({
       ...step,
       ...kept({ title: step.title, runbook: step.runbook, error: step.error }),

@@ -92,6 +92,7 @@ test("a duration never tells more than there was, and less by no more than its s
 
 test("what was seen while the site was watched is told after the objectives, and its length apart from the RTO", () => {
   const watch: NonNullable<RunRecord["watch"]> = {
+    of: ["/var/log/club.log"],
     wantedSeconds: 1800,
     seconds: 1800,
     looks: 60,
@@ -104,6 +105,9 @@ test("what was seen while the site was watched is told after the objectives, and
   expect(lines({ seconds: 180, endedBy: "operator" })).toContain(
     "watched 3 min of 30 min, ended by the operator: no new error, metrics and units answer",
   );
+  expect(lines({ seconds: 180, endedBy: "fault", errors: ["the watch broke off: gone"] })).toContain(
+    "WATCHED 3 min of 30 min, then it broke off, AND SEEN:",
+  );
   const seen = lines({ errors: ["/var/log/club.log: ERROR no mail", "journal: PHP Fatal error"] });
   expect(seen.slice(seen.indexOf("WATCHED 30 min, AND SEEN:"), -1)).toEqual([
     "WATCHED 30 min, AND SEEN:",
@@ -111,4 +115,31 @@ test("what was seen while the site was watched is told after the objectives, and
     "  journal: PHP Fatal error",
   ]);
   expect(seen.at(-1)).toMatch(/^recovered club/);
+});
+
+test.each<[Partial<NonNullable<RunRecord["fencing"]>>, string]>([
+  [
+    {
+      how: "stopped",
+      address: "192.0.2.9",
+      units: [
+        { unit: "mail.service", before: "active, enabled", after: "inactive, disabled" },
+        { unit: "nginx.service", before: "active, enabled", after: "inactive, disabled" },
+      ],
+    },
+    "old server 192.0.2.9: stopped by this run, disabled at boot: mail.service, nginx.service",
+  ],
+  [{ how: "said-to-be-off" }, "old server: off, as anna@office said; this run has not seen it"],
+  [
+    { how: "said-to-be-off", address: "192.0.2.9" },
+    "old server 192.0.2.9: off, as anna@office said; this run has not seen it",
+  ],
+  [
+    { how: "decided-before" },
+    "old server: not asked for, since an earlier recovery came to its end on this host",
+  ],
+])("what became of the old server is told, of a failed run too: %j", (change, line) => {
+  const about = { how: "decided-before" as const, who: "anna@office", at: recovered.startedAt, units: [] };
+  for (const record of [recovered, failed])
+    expect(report({ ...record, fencing: { ...about, ...change } }).split("\n")).toContain(line);
 });

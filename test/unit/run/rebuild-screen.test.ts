@@ -6,6 +6,7 @@ const point: RestorePoint = {
   id: "full_backup_20260301_020000",
   store: "disk",
   file: "full_backup_20260301_020000.tar.gz",
+  format: "archive",
   aliases: [],
   kind: "full",
   state: "complete",

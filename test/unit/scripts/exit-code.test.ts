@@ -24,7 +24,14 @@ test("a run that failed exits 1, one that was interrupted 130, whatever their ob
 });
 
 test("what went wrong while the site was watched is no success, and who ends the watch early does no harm", () => {
-  const watch = { wantedSeconds: 1800, seconds: 60, looks: 2, endedBy: "operator" as const, errors: [] };
+  const watch = {
+    of: [],
+    wantedSeconds: 1800,
+    seconds: 60,
+    looks: 2,
+    endedBy: "operator" as const,
+    errors: [],
+  };
   expect(exitCodeOf({ ...met, watch })).toBe(0);
   expect(exitCodeOf({ ...met, watch: { ...watch, errors: ["ERROR no mail"] } })).toBe(1);
 });
