@@ -1,6 +1,7 @@
 import type { RestorePoint } from "./restore-point.ts";
 import { databaseMember, siteMembers } from "./site-members.ts";
 import type { Site } from "../site/schema.ts";
+import { serverFiles } from "../site/server-files.ts";
 
 /** Something of a site that a restore point should hold and does not. */
 export interface MissingMember {
@@ -19,7 +20,7 @@ function missingInArchive(point: Pick<RestorePoint, "members">, site: Site): Mis
   const present = new Set(point.members.filter(({ bytes }) => bytes > 0).map(({ path }) => path));
   const configuration = [
     ...site.configuration.files,
-    ...(site.nginx.from === "backup" ? [site.nginx.site] : []),
+    ...serverFiles(site).flatMap(({ file, from }) => (from === "backup" ? [file] : [])),
   ];
   return [
     ...site.databases.map(({ name, member }) => ({ member, of: `database ${name}` })),

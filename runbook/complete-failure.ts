@@ -1,4 +1,5 @@
 import type { Site } from "../site/schema.ts";
+import { serverFiles } from "../site/server-files.ts";
 import { checkRequest, servingUnits } from "./checks.ts";
 import { databaseFacts, databaseFiles } from "./databases.ts";
 import { hostPath } from "./host-path.ts";
@@ -69,11 +70,11 @@ export function planCompleteFailure(request: CompleteFailureRequest): Step[] {
     path: hostPath(site, file),
     mode: site.permissions.configuration,
   }));
-  const fromBackup = site.nginx.from === "backup";
-  const nginxMember = `config/${site.nginx.site}`;
+  const { nginx, php } = site;
+  const { pool } = php;
   const single = [
     ...configuration.map(({ member }) => `config/${member}`),
-    ...(fromBackup ? [nginxMember] : []),
+    ...serverFiles(site).flatMap(({ file, from }) => (from === "backup" ? [`config/${file}`] : [])),
     ...(site.tls.member === undefined ? [] : [site.tls.member]),
   ];
   const pinned = [`point ${point.id}`, `manifest ${point.manifestSha256}`];
@@ -248,14 +249,15 @@ export function planCompleteFailure(request: CompleteFailureRequest): Step[] {
     },
     {
       id: "web-server",
-      title: "nginx configured and tested",
+      title: pool ? "nginx and PHP-FPM configured and tested" : "nginx configured and tested",
       runbook: "1.8",
       inputs: {
         name: site.name,
         domain: site.domain,
-        source: fromBackup
-          ? `/var/lib/recovery/staging/content/${nginxMember}`
-          : hostPath(site, site.nginx.site),
+        source: sourceOf(site, nginx.site, nginx.from),
+        php: php.version,
+        pool: pool ? sourceOf(site, pool.file, pool.from) : "",
+        owner,
         webroot: site.tls.webroot,
         certificates: site.tls.member ?? "",
       },
@@ -350,6 +352,11 @@ export function planCompleteFailure(request: CompleteFailureRequest): Step[] {
     timeoutSeconds: Math.max(2 * step.budgetSeconds, minutes(5)),
     ...step,
   }));
+}
+
+/** Where a file of the server's configuration lies on the host before it is installed. */
+function sourceOf(site: Site, file: string, from: "application" | "backup"): string {
+  return from === "backup" ? `/var/lib/recovery/staging/content/config/${file}` : hostPath(site, file);
 }
 
 /** Names of the secrets that the site's checks send. */

@@ -4,6 +4,7 @@ import { pathText } from "./configuration-errors.ts";
 import { debianVersions } from "./debian-versions.ts";
 import { unsafePlace } from "./places.ts";
 import type { Site } from "./schema.ts";
+import { serverFiles } from "./server-files.ts";
 import { sourceProblem } from "./git-source.ts";
 
 /**
@@ -14,19 +15,40 @@ export type ReadableSite = {
   [Key in keyof Site]?: Site[Key] extends (infer Entry)[] ? (Entry | undefined)[] : Site[Key];
 };
 
+/** Accounts and groups that every Debian has for purposes of its own (base-passwd), and that of the database server. */
+const systemAccounts = [
+  ...[
+    "root",
+    "daemon",
+    "bin",
+    "sys",
+    "sync",
+    "games",
+    "man",
+    "lp",
+    "mail",
+    "news",
+    "uucp",
+    "proxy",
+    "backup",
+  ],
+  ...["list", "irc", "nobody", "nogroup", "adm", "disk", "kmem", "shadow", "staff", "sudo", "postgres"],
+];
+
 /** What each field allows and the fields together do not. Pure; sections that are undefined are not judged. */
 export function contradictions(site: ReadableSite): Issue[] {
   return [
     ...application(site),
     ...versions(site),
     ...domains(site),
-    ...webServer(site),
+    ...fromBackup(site),
     ...workers(site),
     ...duplicates(site),
     ...places(site),
     ...nesting(site),
     ...configuration(site),
     ...connections(site),
+    ...accounts(site),
     ...modes(site),
     ...objectives(site),
     ...checks(site),
@@ -98,24 +120,27 @@ function domains({ domain, aliases }: ReadableSite): Issue[] {
     );
 }
 
-function webServer({ nginx, configuration: section }: ReadableSite): Issue[] {
-  if (nginx?.from !== "backup") return [];
-  if (nginx.site.includes("/")) {
+function fromBackup(site: ReadableSite): Issue[] {
+  const { configuration: section } = site;
+  return serverFiles(site).flatMap(({ field, file, from }) => {
+    if (from !== "backup") return [];
+    if (file.includes("/")) {
+      return [
+        issue(
+          field,
+          `with \`from: backup\` this is the name of a file in the backup's config/, such as ${posix.basename(file)}`,
+        ),
+      ];
+    }
+    const index = section?.files.indexOf(file) ?? -1;
+    if (index < 0) return [];
     return [
       issue(
-        ["nginx", "site"],
-        `with \`from: backup\` this is the name of a file in the backup's config/, such as ${posix.basename(nginx.site)}`,
+        ["configuration", "files", index],
+        `${file} is the server's configuration (${pathText(field)}): in the application's folder it could be read by visitors`,
       ),
     ];
-  }
-  const index = section?.files.indexOf(nginx.site) ?? -1;
-  if (index < 0) return [];
-  return [
-    issue(
-      ["configuration", "files", index],
-      `${nginx.site} is the web server's configuration (nginx.site): in the application's folder it could be read by visitors`,
-    ),
-  ];
+  });
 }
 
 function workers({ workers: section }: ReadableSite): Issue[] {
@@ -321,6 +346,24 @@ function connections({ databases, configuration: section }: ReadableSite): Issue
   });
 }
 
+function accounts({ permissions, php }: ReadableSite): Issue[] {
+  if (permissions === undefined) return [];
+  const issues = (["owner", "group"] as const)
+    .filter((name) => systemAccounts.includes(permissions[name]))
+    .map((name) =>
+      issue(["permissions", name], `${permissions[name]} is the system's own: name an account of the site`),
+    );
+  if (permissions.owner !== "www-data" && php !== undefined && php.pool === undefined) {
+    issues.push(
+      issue(
+        ["permissions", "owner"],
+        `Debian's PHP-FPM pool runs as www-data: name one that runs as ${permissions.owner} in php.pool`,
+      ),
+    );
+  }
+  return issues;
+}
+
 function modes({ permissions }: ReadableSite): Issue[] {
   if (permissions === undefined) return [];
   const issues: Issue[] = [];
@@ -336,16 +379,6 @@ function modes({ permissions }: ReadableSite): Issue[] {
         `${permissions.configuration} shows the site's secrets to every account`,
       ),
     );
-  }
-  for (const name of ["owner", "group"] as const) {
-    if (permissions[name] !== "www-data") {
-      issues.push(
-        issue(
-          ["permissions", name],
-          "PHP-FPM runs as www-data on a new host, and no other account is made there yet",
-        ),
-      );
-    }
   }
   return issues;
 }

@@ -59,6 +59,12 @@ const applicationSchema = z.strictObject({
     .describe("Commands run in the application's folder, as its owner, after the checkout."),
 });
 
+/** A file of the server's own configuration may come from either. */
+const origin = z
+  .enum(["application", "backup"])
+  .default("application")
+  .describe("Where that file comes from. The repository's wins unless `backup` is said.");
+
 const phpSchema = z.strictObject({
   version: z
     .string()
@@ -68,16 +74,24 @@ const phpSchema = z.strictObject({
     .array(z.string().regex(/^[a-z0-9]+$/, "not the name of a PHP extension, such as curl"))
     .default([])
     .describe("Extensions; `curl` stands for php8.2-curl."),
+  pool: z
+    .strictObject({
+      file: relativePath.describe(
+        "The pool's file: a path in the application's repository, or a name in the backup's config/ when `from` says so.",
+      ),
+      from: origin,
+    })
+    .optional()
+    .describe(
+      "A PHP-FPM pool of the site's own, which runs as `permissions.owner`. It stands in the place of Debian's, which runs as www-data and is used without this.",
+    ),
 });
 
 const nginxSchema = z.strictObject({
   site: relativePath.describe(
     "The site's nginx configuration: a path in the application's repository, or a name in the backup's config/ when `from` says so.",
   ),
-  from: z
-    .enum(["application", "backup"])
-    .default("application")
-    .describe("Where that file comes from. The repository's wins unless `backup` is said."),
+  from: origin,
 });
 
 const tlsSchema = z.strictObject({
@@ -212,8 +226,12 @@ const configurationSchema = z.strictObject({
 const permissionsSchema = z.strictObject({
   owner: account
     .default("www-data")
-    .describe("Account that owns the application and that PHP and the build run as."),
-  group: account.default("www-data").describe("Group of the application's files."),
+    .describe(
+      "Account that owns the application and that PHP and the build run as. Where there is none of that name it is made, without a login; any other than www-data needs `php.pool`.",
+    ),
+  group: account
+    .default("www-data")
+    .describe("Group of the application's files. Where there is none of that name it is made."),
   directories: mode.default("755").describe("Mode of folders."),
   files: mode.default("644").describe("Mode of files; git's executable bit is kept."),
   dataDirectories: mode.default("770").describe("Mode of folders under data, uploads and around databases."),

@@ -2,13 +2,12 @@ import { readFile, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { execa } from "execa";
-import { dumpOfThrowAwayCluster } from "./throw-away-cluster.ts";
-import { type SampleSize, givenIds, insertStatements, literal, rowCounts } from "./rows.ts";
+import type { ArchivedDatabase } from "../archive.ts";
+import { literal } from "../insert-statements.ts";
+import { dumpOfThrowAwayCluster } from "../throw-away-cluster.ts";
+import { type SampleSize, givenIds, insertStatements, rowCounts } from "./rows.ts";
 
-export interface MadeDatabase {
-  /** Where it lies in the archive, and how MANIFEST.txt names it. */
-  member: string;
-  component: string;
+export interface MadeDatabase extends ArchivedDatabase {
   /** Number of rows by table. */
   rows: Record<string, number>;
 }

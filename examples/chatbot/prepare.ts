@@ -1,15 +1,15 @@
-import { constants } from "node:fs";
-import { copyFile, cp, mkdir, mkdtemp, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
-import { basename, dirname, join, relative, resolve } from "node:path";
+import { cp, mkdir, writeFile } from "node:fs/promises";
+import { join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { ensureDebianPackages, type DebianNeed } from "../../machines/debian-packages.ts";
 import { loadSite } from "../../site/load.ts";
 import { OperatorError, exitCodes } from "../../site/operator-error.ts";
-import { makeArchive } from "./archive.ts";
-import { makeBundle } from "./bundle.ts";
+import { makeArchive } from "../archive.ts";
+import { inBuildFolder } from "../build-folder.ts";
+import { makeBundle } from "../bundle.ts";
+import { environmentFile } from "../environment-file.ts";
 import { makePostgresqlDump, makeSqlite } from "./database.ts";
-import { environmentFile } from "./environment-file.ts";
 import { makeOwnPoint } from "./own-point.ts";
 import { type SampleUpload, writeUploads } from "./sample-uploads.ts";
 
@@ -59,9 +59,6 @@ const sampleFolder = fileURLToPath(new URL(".", import.meta.url));
 const applicationFolder = join(sampleFolder, "app");
 const tag = "v1.0.0";
 const hostname = "chatbot.example.test";
-const backupsKept = 3;
-const workFolderPrefix = ".work-";
-const abandonedAfterMilliseconds = 60 * 60 * 1000;
 const needs: Record<NonNullable<SampleOptions["format"]>, readonly DebianNeed[]> = {
   runbook: ["git", "tar", "gzip"].map(packageOfSameName),
   own: [
@@ -95,8 +92,7 @@ const defaultEnvironment = {
 };
 
 /**
- * Makes the sample's bundle and a backup as the runbook's scripts pack it. Each file appears complete under its name or
- * not at all; of the backups in the folder the newest three stay, the new one always.
+ * Makes the sample's bundle and a backup as the runbook's scripts pack it.
  * Throws an OperatorError when a command that it needs cannot be installed, or an option makes no sense.
  */
 export async function prepareSample(options: SampleOptions = {}): Promise<PreparedSample> {
@@ -122,22 +118,16 @@ export async function prepareSample(options: SampleOptions = {}): Promise<Prepar
 
   const time = new Date(Math.floor(wanted.getTime() / 1000) * 1000);
   const directory = resolve(options.directory ?? sampleFolder);
-  const build = join(directory, "build");
-  const backups = join(build, kind.backups);
-  await mkdir(build, { recursive: true, mode: 0o700 });
-  await mkdir(backups, { recursive: true, mode: 0o700 });
-  await removeAbandonedWork(build);
-  await copySiteFile(kind.site, directory);
-
-  // Inside build/, so that a rename is atomic; mkdtemp makes it 0700, and there are secrets in it.
-  const work = await mkdtemp(join(build, workFolderPrefix));
-  try {
-    const revision = await makeBundle(applicationFolder, tag, join(work, "chatbot.bundle"), work);
+  const build = { site: join(sampleFolder, kind.site), directory, backups: kind.backups };
+  return inBuildFolder(build, async ({ site, work, keepBundle, keepBackup }) => {
+    const made = join(work, "chatbot.bundle");
+    const revision = await makeBundle(applicationFolder, { author: "Chatbot", tag }, made, work);
+    const bundle = await keepBundle(made);
     const live = join(work, "site");
     const data = join(live, "data");
     await mkdir(join(data, "exports"), { recursive: true });
     const migrations = join(applicationFolder, "migrations", database);
-    const made =
+    const { rows, ...archived } =
       database === "sqlite"
         ? await makeSqlite(live, migrations, { agents, messages })
         : await makePostgresqlDump(join(live, "admin_postgres.sql.gz"), migrations, { agents, messages });
@@ -150,33 +140,16 @@ export async function prepareSample(options: SampleOptions = {}): Promise<Prepar
     for (const file of ["config.php", "composer.json"])
       await cp(join(applicationFolder, file), join(live, file));
     const configuration = [".env", "config.php", "composer.json"];
-    const bundle = join(build, "chatbot.bundle");
-    await rename(join(work, "chatbot.bundle"), bundle);
-    const packed =
+    const archive = await keepBackup(
       format === "own"
         ? await makeOwnPoint(live, configuration, { revision, bundle }, time, work, {
-            recipients: (await loadSite(join(directory, kind.site))).site.restorePoints.recipients,
+            recipients: (await loadSite(site)).site.restorePoints.recipients,
             signingKey: options.signingKey ?? "",
           })
-        : await makeArchive(live, made, configuration, time, hostname, work);
-    const archive = join(backups, relative(work, packed));
-    await mkdir(dirname(archive), { recursive: true, mode: 0o700 });
-    // No folder takes the place of another by a rename.
-    if (format === "own") await rm(archive, { recursive: true, force: true });
-    await rename(packed, archive);
-    await removeOldBackups(dirname(archive), basename(archive));
-    return {
-      site: join(directory, kind.site),
-      bundle,
-      revision,
-      archive,
-      time,
-      rows: made.rows,
-      uploads: files,
-    };
-  } finally {
-    await rm(work, { recursive: true, force: true });
-  }
+        : await makeArchive(live, { database: archived, configuration, data: true }, time, hostname, work),
+    );
+    return { site, bundle, revision, archive, time, rows, uploads: files };
+  });
 }
 
 function packageOfSameName(name: string): DebianNeed {
@@ -190,34 +163,6 @@ function unusable(option: string, expected: string): OperatorError {
     `${option} must be ${expected}`,
     "run it again with another value, or without the option",
   );
-}
-
-/** Work of a process that was killed. What is younger may be another process at work now. */
-async function removeAbandonedWork(build: string): Promise<void> {
-  for (const name of (await readdir(build)).filter((entry) => entry.startsWith(workFolderPrefix))) {
-    const path = join(build, name);
-    const details = await stat(path).catch(() => undefined);
-    if (details !== undefined && Date.now() - details.mtimeMs > abandonedAfterMilliseconds) {
-      await rm(path, { recursive: true, force: true });
-    }
-  }
-}
-
-/** Never over a file that is there: it may have been edited. */
-async function copySiteFile(name: string, directory: string): Promise<void> {
-  const target = join(directory, name);
-  await copyFile(join(sampleFolder, name), target, constants.COPYFILE_EXCL).catch((error: unknown) => {
-    if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
-  });
-}
-
-async function removeOldBackups(folder: string, justMade: string): Promise<void> {
-  const others = (await readdir(folder))
-    .filter((name) => /^(full_backup_\d{8}_\d{6}\.tar\.gz|\d{8}T\d{6}Z)$/.test(name) && name !== justMade)
-    .sort();
-  for (const name of others.slice(0, -(backupsKept - 1))) {
-    await rm(join(folder, name), { recursive: true, force: true });
-  }
 }
 
 /** What the command line says; throws an OperatorError for an unknown option or a value that is no number. */

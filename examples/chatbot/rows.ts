@@ -1,4 +1,5 @@
-import { SeededRandom } from "./seeded-random.ts";
+import { inserts, type Value } from "../insert-statements.ts";
+import { SeededRandom } from "../seeded-random.ts";
 
 /** How much data the sample holds. */
 export interface SampleSize {
@@ -6,7 +7,6 @@ export interface SampleSize {
   messages: number;
 }
 
-const rowsPerInsert = 200;
 const messagesPerConversation = 8;
 const firstMoment = Date.UTC(2025, 0, 1);
 
@@ -100,26 +100,6 @@ export function* insertStatements(size: SampleSize): Generator<string> {
 export function givenIds(size: SampleSize): Record<string, number> {
   const { agents = 0, prompts = 0, messages = 0, audit_events = 0, jobs = 0 } = rowCounts(size);
   return { agents: agents + audit_events, prompts, messages, audit_events, jobs };
-}
-
-type Value = string | number | null;
-
-function* inserts(table: string, count: number, row: (id: number) => Value[]): Generator<string> {
-  for (let first = 1; first <= count; first += rowsPerInsert) {
-    const rows: string[] = [];
-    for (let id = first; id < first + rowsPerInsert && id <= count; id++) {
-      rows.push(`(${row(id).map(literal).join(",")})`);
-    }
-    yield `INSERT INTO ${table} VALUES ${rows.join(",")};\n`;
-  }
-}
-
-/** A value as the sqlite3 command reads it from its standard input; texts must not hold NUL. */
-export function literal(value: Value): string {
-  if (value === null) return "NULL";
-  if (typeof value === "number") return String(value);
-  // The command drops a carriage return at the end of a line, in a text too.
-  return `'${value.replaceAll("'", "''").replaceAll("\r", "'||char(13)||'")}'`;
 }
 
 function conversationId(number: number): string {

@@ -39,10 +39,16 @@ test("a certificate that should be in the backup is missed there", () => {
   ]);
 });
 
-test("a web server's configuration that comes from the backup is missed there", () => {
-  const fromBackup = { ...site, nginx: { site: "nginx.conf", from: "backup" as const } };
+test("the server's own configuration, when it comes from the backup, is missed there", () => {
+  const from = "backup" as const;
+  const fromBackup = {
+    ...site,
+    nginx: { site: "nginx.conf", from },
+    php: { ...site.php, pool: { file: "pool.conf", from } },
+  };
   expect(missingMembers({ format, members }, fromBackup)).toEqual([
     { member: "config/nginx.conf", of: "configuration nginx.conf" },
+    { member: "config/pool.conf", of: "configuration pool.conf" },
   ]);
 });
 

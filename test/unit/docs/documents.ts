@@ -11,6 +11,7 @@ export interface Page {
 
 export const pages: Page[] = [
   "README.md",
+  "examples/README.md",
   "CONTRIBUTING.md",
   ...readdirSync(new URL("docs", root))
     .filter((name) => name.endsWith(".md"))

@@ -1,10 +1,11 @@
 import { execa } from "execa";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { environmentFile } from "../../../examples/chatbot/environment-file.ts";
-import { insertStatements, literal } from "../../../examples/chatbot/rows.ts";
+import { environmentFile } from "../../../examples/environment-file.ts";
+import { insertStatements } from "../../../examples/chatbot/rows.ts";
 import { uploadPath } from "../../../examples/chatbot/sample-uploads.ts";
-import { SeededRandom } from "../../../examples/chatbot/seeded-random.ts";
+import { literal } from "../../../examples/insert-statements.ts";
+import { SeededRandom } from "../../../examples/seeded-random.ts";
 
 describe("the sample's data", () => {
   it("is drawn from a generator that gives the same on every machine", () => {
@@ -44,7 +45,7 @@ describe("the sample's .env", () => {
   it("quotes what needs quotes and nothing else", () => {
     expect(environmentFile({ PLAIN: "sk-a_b.c/d+e==", EMPTY: "", SPACED: `a "b" # $c\\d\n'e'\r` })).toBe(
       [
-        "# Settings of the chatbot; the names are described in .env.example",
+        "# The names are described in the example of this file, beside the program.",
         "PLAIN=sk-a_b.c/d+e==",
         "EMPTY=",
         String.raw`SPACED="a \"b\" # \$c\\d\n'e'\r"`,

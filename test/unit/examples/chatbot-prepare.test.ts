@@ -5,7 +5,7 @@ import { join, relative } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parse } from "yaml";
-import { manifestText } from "../../../examples/chatbot/archive.ts";
+import { manifestText } from "../../../examples/archive.ts";
 import { type PreparedSample, prepareSample } from "../../../examples/chatbot/prepare.ts";
 import { siteSchema } from "../../../site/schema.ts";
 
@@ -80,7 +80,17 @@ describe("the prepared sample", () => {
     const sizes = await Promise.all(members.map(async (path) => (await member(sample, path)).length));
     const bytes = sizes.reduce((sum, size) => sum + size, 0);
     expect((await member(sample, "MANIFEST.txt")).toString()).toBe(
-      manifestText(time, "chatbot.example.test", "SQLite (admin.db.gz)", 3, bytes),
+      manifestText(
+        time,
+        "chatbot.example.test",
+        [
+          "Database: SQLite (admin.db.gz)",
+          "Files: ./data/uploads (uploads.tar.gz)",
+          "Configuration: 3 files",
+          "Application Data: ./data (app_data.tar.gz)",
+        ],
+        bytes,
+      ),
     );
   });
 

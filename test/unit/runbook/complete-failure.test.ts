@@ -89,6 +89,24 @@ test("nginx's file of the backup is unpacked with the rest and taken from there"
   expect(inputs["web-server"]?.["source"]).toBe("/var/lib/recovery/staging/content/config/nginx.conf");
 });
 
+test.each([
+  ["application", "deploy/pool.conf", "/var/www/club/deploy/pool.conf"],
+  ["backup", "pool.conf", "/var/lib/recovery/staging/content/config/pool.conf"],
+])("a pool of the site's own comes from the %s and is tested with nginx", (from, file, source) => {
+  const site = siteSchema.parse({
+    ...written,
+    php: { ...written.php, pool: { file, from } },
+    permissions: { owner: "club", group: "members" },
+  });
+  const steps = planCompleteFailure(request({ isolated: false, bundle: false, site }));
+  const step = Object.fromEntries(steps.map((one) => [one.id, one]));
+  expect(step["web-server"]?.title).toBe("nginx and PHP-FPM configured and tested");
+  expect(step["web-server"]?.inputs).toMatchObject({ php: "8.2", pool: source, owner: "club" });
+  expect(step["application"]?.inputs).toMatchObject({ owner: "club", group: "members" });
+  const members = step["unpack"]?.inputs["members"] as string[];
+  expect(members.includes("config/pool.conf")).toBe(from === "backup");
+});
+
 test("a certificate of the backup is unpacked with the rest, and lets the tools for certificates wait until the site serves", () => {
   const site = siteSchema.parse({ ...written, tls: { ...written.tls, member: "config/letsencrypt.tar.gz" } });
   const steps = planCompleteFailure(request({ isolated: false, bundle: false, site }));

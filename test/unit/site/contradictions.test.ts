@@ -120,12 +120,25 @@ const cases: [what: string, change: (site: Site) => void, issue: string][] = [
     "nginx.site: with `from: backup`",
   ],
   [
+    "a path for the backup's pool",
+    (site) => (site.php.pool = { file: "deploy/pool.conf", from: "backup" }),
+    "php.pool.file: with `from: backup` this is the name of a file in the backup's config/, such as pool.conf",
+  ],
+  [
+    "the pool among the application's files",
+    (site) => {
+      site.php.pool = { file: "pool.conf", from: "backup" };
+      site.configuration.files.push("pool.conf");
+    },
+    "configuration.files[2]: pool.conf is the server's configuration (php.pool.file)",
+  ],
+  [
     "the nginx site among the application's files",
     (site) => {
       site.nginx = { from: "backup", site: "nginx.conf" };
       site.configuration.files.push("nginx.conf");
     },
-    "configuration.files[2]: nginx.conf is the web server's configuration",
+    "configuration.files[2]: nginx.conf is the server's configuration (nginx.site)",
   ],
   [
     "a template as worker",
@@ -267,17 +280,17 @@ const cases: [what: string, change: (site: Site) => void, issue: string][] = [
   [
     "root as owner",
     (site) => (site.permissions.owner = "root"),
-    "permissions.owner: PHP-FPM runs as www-data",
+    "permissions.owner: root is the system's own",
   ],
   [
-    "an account of its own as owner",
+    "a group of administrators",
+    (site) => (site.permissions.group = "sudo"),
+    "permissions.group: sudo is the system's own",
+  ],
+  [
+    "an account of its own without a pool that runs as it",
     (site) => (site.permissions.owner = "club"),
-    "permissions.owner: PHP-FPM runs as www-data",
-  ],
-  [
-    "another group",
-    (site) => (site.permissions.group = "club"),
-    "permissions.group: PHP-FPM runs as www-data",
+    "permissions.owner: Debian's PHP-FPM pool runs as www-data: name one that runs as club in php.pool",
   ],
   [
     "no time to recover",
@@ -364,6 +377,15 @@ test.each(cases)("%s", (_what, change, issue) => {
 
 test("the good site contradicts itself nowhere: uploads and a database lie inside its data", () => {
   expect(issuesWhen(() => undefined)).toEqual([]);
+});
+
+test("a site may have an account and a group of its own, when it has a pool", () => {
+  expect(
+    issuesWhen((site) => {
+      site.php.pool = { file: "deploy/pool.conf", from: "application" };
+      site.permissions.owner = site.permissions.group = "club";
+    }),
+  ).toEqual([]);
 });
 
 test("a site may have its data in PostgreSQL", () => {

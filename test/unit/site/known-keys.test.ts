@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { closestKey, editDistance, knownKeys } from "../../../site/known-keys.ts";
 
 test("the keys of a place are those that the schema has there", () => {
-  expect(knownKeys(["php"], {})).toEqual(["version", "extensions"]);
+  expect(knownKeys(["php"], {})).toEqual(["version", "extensions", "pool"]);
   expect(knownKeys(["objectives", "rpo"], {})).toContain("database");
   expect(knownKeys(["checks", 0], { checks: [{ kind: "rows" }] })).toEqual([
     "kind",

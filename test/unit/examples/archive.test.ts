@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { archiveName, humanSize, manifestText } from "../../../examples/chatbot/archive.ts";
+import { archiveName, humanSize, manifestText } from "../../../examples/archive.ts";
 
 const time = new Date("2025-11-04T02:00:07.900Z");
 
@@ -9,16 +9,15 @@ describe("the archive of the runbook's scripts", () => {
   });
 
   it("has the manifest that those scripts write", () => {
-    expect(manifestText(time, "chatbot.example.test", "SQLite (admin.db.gz)", 3, 1_200_000))
+    const components = ["Database: SQLite (admin.db.gz)", "Configuration: 3 files"];
+    expect(manifestText(time, "chatbot.example.test", components, 1_200_000))
       .toBe(`Backup created at: 2025-11-04T02:00:07Z
 Backup name: full_backup_20251104_020007
 Hostname: chatbot.example.test
 
 Components:
 - Database: SQLite (admin.db.gz)
-- Files: ./data/uploads (uploads.tar.gz)
 - Configuration: 3 files
-- Application Data: ./data (app_data.tar.gz)
 
 Backup Size: 1.2M
 Backup Status: SUCCESS

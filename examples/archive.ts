@@ -1,31 +1,21 @@
 import { chmod, cp, mkdir, readdir, stat, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { execa } from "execa";
-import type { MadeDatabase } from "./database.ts";
 
 /** The name that the runbook's scripts give a backup: the server's local time, which is UTC for the sample. */
 export function archiveName(time: Date): string {
   return `full_backup_${time.toISOString().slice(0, 19).replaceAll(/[-:]/g, "").replace("T", "_")}`;
 }
 
-/** The text of MANIFEST.txt. `database` names the kind and the file, `bytes` is the size of the members together. */
-export function manifestText(
-  time: Date,
-  hostname: string,
-  database: string,
-  configurationFiles: number,
-  bytes: number,
-): string {
+/** The text of MANIFEST.txt. `bytes` is the size of the members together. */
+export function manifestText(time: Date, hostname: string, components: string[], bytes: number): string {
   return [
     `Backup created at: ${time.toISOString().slice(0, 19)}Z`,
     `Backup name: ${archiveName(time)}`,
     `Hostname: ${hostname}`,
     "",
     "Components:",
-    `- Database: ${database}`,
-    "- Files: ./data/uploads (uploads.tar.gz)",
-    `- Configuration: ${configurationFiles} files`,
-    "- Application Data: ./data (app_data.tar.gz)",
+    ...components.map((component) => `- ${component}`),
     "",
     `Backup Size: ${humanSize(bytes)}`,
     "Backup Status: SUCCESS",
@@ -46,15 +36,26 @@ export function humanSize(bytes: number): string {
   return `${rounded < 10 ? rounded.toFixed(1) : String(rounded)}${units[unit] ?? ""}`;
 }
 
-/**
- * Packs a site's folder as the runbook's scripts do, into `workFolder`, and returns the archive's path.
- * `site` holds data/ (with uploads/), the database in data/admin.db or as a packed dump under its member's name, and the files
- * named in `configuration`.
- */
+export interface ArchivedDatabase {
+  /** Where it lies in the archive, and how MANIFEST.txt names it. */
+  member: string;
+  component: string;
+}
+
+/** What of a site's folder goes into an archive. */
+export interface ArchiveParts {
+  /** `database/….db.gz` is made of data/admin.db; any other lies in the folder already, packed, under the last part of its name. */
+  database: ArchivedDatabase;
+  /** Files of the folder. */
+  configuration: string[];
+  /** Whether it has data/, with data/uploads/ in it. */
+  data: boolean;
+}
+
+/** Packs a site's folder as the runbook's scripts do, into `workFolder`, and returns the archive's path. */
 export async function makeArchive(
   site: string,
-  database: Omit<MadeDatabase, "rows">,
-  configuration: string[],
+  { database, configuration, data }: ArchiveParts,
   time: Date,
   hostname: string,
   workFolder: string,
@@ -62,7 +63,7 @@ export async function makeArchive(
   const name = archiveName(time);
   const folder = join(workFolder, name);
   const inFolder = (member: string): string => join(folder, member);
-  for (const part of ["database", "files", "config", "data"])
+  for (const part of ["database", "config", ...(data ? ["files", "data"] : [])])
     await mkdir(inFolder(part), { recursive: true });
 
   const { member, component } = database;
@@ -75,14 +76,21 @@ export async function makeArchive(
   } else {
     await cp(join(site, basename(member)), inFolder(member));
   }
-  await pack(join(site, "data"), "uploads", inFolder("files/uploads.tar.gz"), time, "www-data:33");
-  // Uploads are in here a second time: so do the runbook's scripts.
-  const exclude = ["*.db", "*-journal", "*-wal", "*-shm"];
-  await pack(site, "data", inFolder("data/app_data.tar.gz"), time, "www-data:33", exclude);
+  if (data) {
+    await pack(join(site, "data"), "uploads", inFolder("files/uploads.tar.gz"), time, "www-data:33");
+    // Uploads are in here a second time: so do the runbook's scripts.
+    const exclude = ["*.db", "*-journal", "*-wal", "*-shm"];
+    await pack(site, "data", inFolder("data/app_data.tar.gz"), time, "www-data:33", exclude);
+  }
   for (const file of configuration) await cp(join(site, file), inFolder(`config/${file}`));
 
-  const manifest = manifestText(time, hostname, component, configuration.length, await bytesIn(folder));
-  await writeFile(inFolder("MANIFEST.txt"), manifest);
+  const components = [
+    `Database: ${component}`,
+    ...(data ? ["Files: ./data/uploads (uploads.tar.gz)"] : []),
+    `Configuration: ${configuration.length} files`,
+    ...(data ? ["Application Data: ./data (app_data.tar.gz)"] : []),
+  ];
+  await writeFile(inFolder("MANIFEST.txt"), manifestText(time, hostname, components, await bytesIn(folder)));
   const archive = join(workFolder, `${name}.tar.gz`);
   await pack(workFolder, name, archive, time, "root:0");
   await chmod(archive, 0o600);

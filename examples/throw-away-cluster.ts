@@ -1,7 +1,7 @@
 import { readdir } from "node:fs/promises";
 import type { Readable } from "node:stream";
 import { execa } from "execa";
-import { exitCodes, OperatorError } from "../../site/operator-error.ts";
+import { exitCodes, OperatorError } from "../site/operator-error.ts";
 
 const versionsFolder = "/usr/lib/postgresql";
 
@@ -45,7 +45,8 @@ export async function dumpOfThrowAwayCluster(
     input: statements,
     stdout: { file },
     extendEnv: false,
-    env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C.UTF-8" },
+    // Times in the dump would otherwise be those of this computer's zone.
+    env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C.UTF-8", PGTZ: "UTC" },
   });
 }
 

@@ -1,7 +1,7 @@
-/** The text of a .env file that config.php reads back to the same values. */
+/** The text of an environment file, as the samples' programs and dotenv read it back to the same values. */
 export function environmentFile(values: Record<string, string>): string {
   const lines = Object.entries(values).map(([name, value]) => `${name}=${quoted(value)}\n`);
-  return ["# Settings of the chatbot; the names are described in .env.example\n", ...lines].join("");
+  return ["# The names are described in the example of this file, beside the program.\n", ...lines].join("");
 }
 
 function quoted(value: string): string {

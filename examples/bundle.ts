@@ -5,12 +5,12 @@ import { execa } from "execa";
 const moment = "2025-01-01T00:00:00Z";
 
 /**
- * Packs a folder as a git bundle: one commit, always the same for the same files, and an annotated tag on it.
+ * Packs a folder as a git bundle: one commit by `author`, always the same for the same files, and an annotated tag on it.
  * Returns the commit's id. `workFolder` takes the repository and must be empty of one.
  */
 export async function makeBundle(
   folder: string,
-  tag: string,
+  { author, tag }: { author: string; tag: string },
   bundle: string,
   workFolder: string,
 ): Promise<string> {
@@ -26,11 +26,11 @@ export async function makeBundle(
         GIT_WORK_TREE: folder,
         GIT_CONFIG_GLOBAL: "/dev/null",
         GIT_CONFIG_NOSYSTEM: "1",
-        GIT_AUTHOR_NAME: "Chatbot",
-        GIT_AUTHOR_EMAIL: "chatbot@example.test",
+        GIT_AUTHOR_NAME: author,
+        GIT_AUTHOR_EMAIL: `${author.toLowerCase()}@example.test`,
         GIT_AUTHOR_DATE: moment,
-        GIT_COMMITTER_NAME: "Chatbot",
-        GIT_COMMITTER_EMAIL: "chatbot@example.test",
+        GIT_COMMITTER_NAME: author,
+        GIT_COMMITTER_EMAIL: `${author.toLowerCase()}@example.test`,
         GIT_COMMITTER_DATE: moment,
       },
     });
@@ -38,7 +38,7 @@ export async function makeBundle(
   };
   await git("init", "--quiet", "--initial-branch=main", "--template=");
   await git("add", "--all");
-  await git("commit", "--quiet", "--message", "The chatbot");
+  await git("commit", "--quiet", "--message", `The ${author.toLowerCase()}`);
   await git("tag", "--annotate", "--message", tag, tag);
   await git("-c", "pack.threads=1", "bundle", "create", "--quiet", bundle, "HEAD", "main", tag);
   await chmod(bundle, 0o600);
