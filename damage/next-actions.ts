@@ -36,6 +36,13 @@ export function nextActions(facts: Facts, verdict: Verdict, words: CommandWords)
     what: `${what}: rent a blank one, read its host key on its console (docs/rebuild.md), then`,
     command: `${recovery("rebuild")} --host root@NEW-SERVER --host-key "ssh-ed25519 …"${more}`,
   });
+  const only = (part: "application" | "database", what: string, more = ""): NextAction => ({
+    what,
+    command:
+      words.host === null || facts.server.address === null
+        ? null
+        : `${recovery("rebuild")} ${words.host} --again ${facts.server.address} --only ${part}${more}`,
+  });
   const points: NextAction = { what: "see which restore points there are", command: recovery("points list") };
   const workers = site.workers.map(({ unit }) => unit);
   const stop = (what: string) => onHost(what, `systemctl stop nginx.service ${workers.join(" ")}`.trim());
@@ -64,10 +71,7 @@ export function nextActions(facts: Facts, verdict: Verdict, words: CommandWords)
           ["umask 077", "mkdir -p /root/damaged", ...copies].join(" && "),
         ),
         { ...points, what: "2.3: choose the newest point of before the damage" },
-        {
-          what: "2.4: recovery does not put back a database alone yet: fetch the point, and do it by hand as the runbook says",
-          command: `${recovery("points fetch ID")} --to FOLDER`,
-        },
+        only("database", "2.4: bring back the database alone; what is there is kept", " --point ID"),
       ];
     case "data-deletion":
       return [
@@ -108,7 +112,13 @@ export function nextActions(facts: Facts, verdict: Verdict, words: CommandWords)
       ];
     case "database-server-failure":
     case "application-server-failure":
-      return serverFailure(facts, onHost, check, rebuild);
+      return serverFailure(facts, onHost, check, [
+        only(
+          verdict.scenario === "database-server-failure" ? "database" : "application",
+          "if it cannot be mended in its time, bring back that part alone (docs/rebuild.md)",
+        ),
+        rebuild("if the server itself is lost, it needs another"),
+      ]);
     case null:
       return withoutScenario(facts, verdict, words, recovery, check, onHost);
   }
@@ -118,7 +128,7 @@ function serverFailure(
   { login }: Facts,
   onHost: (what: string, command: string) => NextAction,
   check: NextAction,
-  rebuild: (what: string) => NextAction,
+  otherwise: NextAction[],
 ): NextAction[] {
   const report = login.state === "seen" ? login.report : undefined;
   const dead = (report?.units ?? [])
@@ -149,7 +159,7 @@ function serverFailure(
         ]
       : []),
     check,
-    rebuild("if it cannot be mended in its time, it needs another server"),
+    ...otherwise,
   ];
 }
 

@@ -1,30 +1,39 @@
+import type { Part } from "../runbook/server-failure.ts";
 import type { Site } from "../site/schema.ts";
 import type { RunRecord } from "./record.ts";
 
 type Objective = RunRecord["objectives"][number];
 
 /**
- * The objectives of a complete failure against what was measured. `failureAt` is the moment of failure (of a drill: its
+ * The objectives of a complete failure, or of that of one server, against what was measured. `failureAt` is the moment of failure (of a drill: its
  * start); logs and metrics are of no weight to a point that holds none, so only the classes that the point holds are judged.
  */
 export function judgeObjectives(
   site: Site,
   times: { failureAt: Date; dataTime: Date; recoveredAt: Date | null },
+  only?: Part,
 ): Objective[] {
   const lost = Math.max(0, secondsBetween(times.dataTime, times.failureAt));
   const taken = times.recoveredAt && secondsBetween(times.failureAt, times.recoveredAt);
   const { rto, rpo } = site.objectives;
+  const allowed =
+    only === undefined
+      ? rto.completeFailure
+      : only === "application"
+        ? rto.applicationServerFailure
+        : rto.databaseServerFailure;
+  const files = only !== "database";
   const classes = [
-    ...(site.databases.length > 0 ? (["database"] as const) : []),
-    "configuration" as const,
-    ...(site.uploads.length > 0 ? (["uploads"] as const) : []),
+    ...(site.databases.length > 0 && only !== "application" ? (["database"] as const) : []),
+    ...(files ? (["configuration"] as const) : []),
+    ...(files && site.uploads.length > 0 ? (["uploads"] as const) : []),
   ];
   return [
     {
       name: "rto",
-      objectiveSeconds: rto.completeFailure,
+      objectiveSeconds: allowed,
       seconds: taken,
-      met: taken !== null && taken <= rto.completeFailure,
+      met: taken !== null && taken <= allowed,
     },
     ...classes.map((name) => ({
       name: `rpo ${name}`,

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { parts } from "../runbook/server-failure.ts";
 import type { Fact } from "../runbook/step.ts";
 
 const fact: z.ZodType<Fact> = z.json();
@@ -92,6 +93,10 @@ export const runRecordSchema = z.strictObject({
       "The machine had the site's packages before the clock started: its times are no measure of the RTO.",
     ),
   preparationSeconds: seconds.describe("One-time work before the clock started: engine and base system."),
+  only: z
+    .enum(parts)
+    .optional()
+    .describe("What of the site was brought back alone: `rebuild --only`. Absent when it was all of it."),
   fencing: z
     .strictObject({
       how: z

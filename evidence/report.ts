@@ -57,7 +57,8 @@ export function summary(record: RunRecord): string {
   const serving = record.servingAt
     ? `, serving after ${duration((Date.parse(record.servingAt) - Date.parse(record.startedAt)) / 1000)}`
     : "";
-  return `recovered ${record.site} from ${record.point.id} in ${duration(total)}${serving}`;
+  const what = record.only === undefined ? record.site : `the ${record.only} of ${record.site}`;
+  return `recovered ${what} from ${record.point.id} in ${duration(total)}${serving}`;
 }
 
 /** What became of the old server, in one line. */

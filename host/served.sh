@@ -44,14 +44,17 @@ end_own_writes() { [[ -n ${changed_before-} || ! -f $holds ]] || touch "$ours"; 
 # refuse_over_served: ends a step that would begin another restore over a site that has served since its last one, unless the
 # operator named that restore. For steps: it needs step.sh.
 refuse_over_served() {
-  local restore at point sign
+  local restore at part point sign
   restore=$(last_restore)
   [[ -n $restore ]] || return 0
   # Within the same restore nothing is restored anew.
   ! jq -e --argjson restore "$restore" '.triggers - $restore.triggers == []' "$RECOVERY_WORK/request.json" >/dev/null || return 0
-  read -r at point < <(jq -r '"\(.result.startedAt) \(.triggers[] | select(startswith("point ")) | ltrimstr("point "))"' <<<"$restore")
+  read -r at part point < <(jq -r '([.triggers[] | capture("^attempt [0-9]+ of the (?<part>.*)$").part] | first // "all") as $part
+    | "\(.result.startedAt) \($part) \(.triggers[] | select(startswith("point ")) | ltrimstr("point "))"' <<<"$restore")
   [[ $(input over) != "$at" ]] || return 0
   sign=$(served_since "$at")
+  # What a restore of a part left alone has been there for longer.
+  [[ -n $sign || $part == all ]] || sign="only its $part was restored then"
   [[ -z $sign ]] || fail "this site was restored here from $point at $at, and has served since" "$sign: another restore would replace what its users have done there" \
     "to restore over it all the same, name the host: recovery rebuild … --again ADDRESS, or pulumi config set again ADDRESS@$at"
 }

@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { z } from "zod";
+import { parts, type Part } from "../runbook/server-failure.ts";
 import { connect, type SshTarget } from "../ssh/connection.ts";
 import { readLedger, type Attempt } from "./ledger.ts";
 
@@ -38,6 +39,8 @@ export interface Restored {
   manifestSha256: string;
   archiveSha256: string | null;
   attempt: number;
+  /** What of the site alone; all of it without. */
+  only?: Part;
   /** UTC; names this restore when another is to be made over it. */
   at: string;
 }
@@ -101,18 +104,25 @@ export function understand(printed: string, attempts: readonly Attempt[]): HostB
     ...(restored ? { restored: restoredOf(restored) } : {}),
     finished: attempts.some(({ result }) => result.step === "finish" && result.outcome === "done"),
     ...(one("served") === "" ? {} : { servedSince: one("served") }),
-    attempt: Number(last ? trigger(last, "attempt") : 0),
+    attempt: last ? attemptOf(last) : 0,
   };
 }
 
 function restoredOf(attempt: Attempt): Restored {
+  const only = parts.find((part) => trigger(attempt, "attempt").endsWith(` of the ${part}`));
   return {
+    ...(only ? { only } : {}),
     point: trigger(attempt, "point"),
     manifestSha256: trigger(attempt, "manifest"),
     archiveSha256: trigger(attempt, "archive") || null,
-    attempt: Number(trigger(attempt, "attempt")),
+    attempt: attemptOf(attempt),
     at: attempt.result.startedAt,
   };
+}
+
+/** `2`, or `2 of the database`: see server-failure.ts. */
+function attemptOf(attempt: Attempt): number {
+  return Number.parseInt(trigger(attempt, "attempt"), 10);
 }
 
 /** Triggers are written `NAME VALUE`, see complete-failure.ts. */

@@ -3,6 +3,7 @@ import { z } from "zod";
 import type { Pin } from "../backups/restore-point.ts";
 import { exitCodes, OperatorError } from "../site/operator-error.ts";
 import type { HostBeforeRebuild, Restored } from "./before-rebuild.ts";
+import { parts, type Part } from "../runbook/server-failure.ts";
 import { runId } from "./run-id.ts";
 
 /**
@@ -15,7 +16,9 @@ const begunSchema = z.strictObject({
   attempt: z.int().min(1),
   run: z.string(),
   startedAt: z.iso.datetime(),
-  /** The restore that it was told to replace, by its time. */
+  /** What of the site it brings back alone. */
+  only: z.enum(parts).optional(),
+  /** The restore that it was told to replace, by its time; `unrecovered` for a site that no recovery put there. */
   over: z.string().optional(),
   /** When it ended well. */
   recoveredAt: z.iso.datetime().optional(),
@@ -27,13 +30,15 @@ export type BegunRebuild = z.infer<typeof begunSchema>;
 interface Wish {
   hostKey: string;
   pin: Pin;
+  /** What of the site is brought back alone. */
+  only?: Part | undefined;
   /** The host was named twice. */
   again: boolean;
   now: Date;
 }
 
 /** What the host says of itself. */
-type Known = Pick<HostBeforeRebuild, "restored" | "servedSince" | "attempt" | "lock">;
+type Known = Pick<HostBeforeRebuild, "restored" | "servedSince" | "attempt" | "lock" | "stands">;
 
 /**
  * The rebuild that follows: one that was cut short here goes on; otherwise it is a new run, with nothing to do when the host
@@ -42,29 +47,39 @@ type Known = Pick<HostBeforeRebuild, "restored" | "servedSince" | "attempt" | "l
  * @throws OperatorError (refused) when a site that has served would be replaced, and nobody named its host twice
  */
 export function nextRebuild(before: BegunRebuild | undefined, wish: Wish, host: Known): BegunRebuild {
-  const { hostKey, pin, again, now } = wish;
+  const { hostKey, pin, only, again, now } = wish;
   const { restored } = host;
   const known = before?.hostKey === hostKey ? before : undefined;
-  const goesOn = known && !again && known.recoveredAt === undefined && known.attempt >= host.attempt;
-  if (goesOn && sameBytes(known.pin, pin)) return known;
+  const knownWish = known !== undefined && sameBytes(known.pin, pin) && known.only === only;
+  const goesOn = knownWish && !again && known.recoveredAt === undefined && known.attempt >= host.attempt;
+  if (goesOn) return known;
   // An attempt that reached no step is not in the host's ledger.
   const last = Math.max(1, host.attempt, known?.attempt ?? 0);
-  const holds = restored !== undefined && sameBytes(pinOf(restored), pin);
+  const holds = restored !== undefined && sameBytes(pinOf(restored), pin) && restored.only === only;
   const next: BegunRebuild = {
     hostKey,
     pin,
-    attempt: again && (holds || (known && sameBytes(known.pin, pin))) ? last + 1 : last,
+    attempt: again && (holds || knownWish) ? last + 1 : last,
     run: runId("rebuild", now),
     startedAt: now.toISOString(),
+    ...(only ? { only } : {}),
     ...(again && restored ? { over: restored.at } : {}),
+    // A part is mended where the rest stands, whoever put it there.
+    ...(again && !restored && only && host.stands ? { over: "unrecovered" } : {}),
   };
   const replaces = restored !== undefined && !(holds && restored.attempt === next.attempt);
   // Another run has the host: it is refused when it is opened, with the reason that the operator must hear first.
-  if (replaces && !again && host.servedSince !== undefined && !host.lock?.busy.length) {
+  // What a restore of a part left alone has been there for longer.
+  const sign =
+    host.servedSince ??
+    (restored?.only !== undefined && restored.only !== only
+      ? `only its ${restored.only} was restored then`
+      : undefined);
+  if (replaces && !again && sign !== undefined && !host.lock?.busy.length) {
     throw new OperatorError(
       exitCodes.refused,
       `this site was restored here from ${restored.point} at ${restored.at}, and has served since`,
-      `${host.servedSince}: ${pin.id} would replace what its users have done there`,
+      `${sign}: ${pin.id} would replace what its users have done there`,
       "to restore it all the same, name the host a second time: --again ADDRESS",
     );
   }

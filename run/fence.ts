@@ -10,6 +10,8 @@ export type FencingPlan =
   | { how: "said-to-be-off" }
   /** A recovery came to its end on this host: since then it is the one that serves. */
   | { how: "decided-before" }
+  /** It is this host: a part of its site is mended there. */
+  | { how: "this-host" }
   /** Nobody has said anything yet. */
   | { how: "ask" };
 
@@ -22,9 +24,12 @@ export function planFencing(said: {
   oldHost?: string;
   isOff: boolean;
   finished: boolean;
+  /** A part of the site is mended where the rest stands. */
+  mends: boolean;
   terminal: boolean;
 }): FencingPlan {
   if (said.oldHost !== undefined) return { how: "stop", address: said.oldHost };
+  if (said.mends) return { how: "this-host" };
   if (said.isOff) return { how: "said-to-be-off" };
   if (said.finished) return { how: "decided-before" };
   if (said.terminal) return { how: "ask" };

@@ -2,14 +2,15 @@ import { age } from "../backups/age.ts";
 import { formatBytes } from "../backups/format-bytes.ts";
 import type { RestorePoint } from "../backups/restore-point.ts";
 import { duration } from "../evidence/report.ts";
+import type { Part } from "../runbook/server-failure.ts";
 import type { FencingPlan } from "./fence.ts";
 import type { HostBeforeRebuild } from "./before-rebuild.ts";
 
 /** All that an operator is shown before anything is done. */
 export interface RebuildQuestion {
   site: { name: string; domain: string };
-  /** What comes back, when not all of it: "the application alone". */
-  only?: string;
+  /** What comes back alone, when not all of it. */
+  only?: Part;
   resumed: boolean;
   host: { user: string; address: string; port: number; fingerprint: string; known: string };
   look: HostBeforeRebuild;
@@ -30,7 +31,7 @@ export interface RebuildQuestion {
 export function rebuildScreen(question: RebuildQuestion): string {
   const { site, resumed, host, look, point, now } = question;
   const time = point.timeOfData ?? "unknown";
-  const what = question.only === undefined ? "" : `, ${question.only}`;
+  const what = question.only === undefined ? "" : `: the ${question.only} alone`;
   return [
     `${resumed ? "go on rebuilding" : "rebuild"} ${site.name} (${site.domain})${what}`,
     ...row("on", [
@@ -41,7 +42,10 @@ export function rebuildScreen(question: RebuildQuestion): string {
       ...(look.lock ? [lockLine(look.lock)] : []),
     ]),
     ...row("from", [`${point.id} in ${point.store}, ${point.state}`, ...question.passedOver]),
-    ...row("lost", [`all after ${moment(time)}: ${age(time, now)}`]),
+    ...row("lost", [
+      `${lost(question.only)} after ${moment(time)}: ${age(time, now)}`,
+      ...kept(question.only),
+    ]),
     ...row("took", [question.took]),
     ...row("old", [fencingLine(question.fencing)]),
     ...row("dns", question.dns),
@@ -50,6 +54,18 @@ export function rebuildScreen(question: RebuildQuestion): string {
 
 function row(name: string, lines: readonly string[]): string[] {
   return lines.map((line, index) => `  ${(index === 0 ? name : "").padEnd(5)} ${line}`);
+}
+
+function lost(only: Part | undefined): string {
+  if (only === undefined) return "all";
+  return only === "application" ? "uploads, data and configuration" : "the database's rows";
+}
+
+/** What is not touched, and where what is replaced can be found. */
+function kept(only: Part | undefined): string[] {
+  if (only === undefined) return [];
+  const stays = only === "application" ? "the database stays as it is" : "all else stays as it is";
+  return [`${stays}; what is replaced is set aside first`];
 }
 
 /** What stands there of this site. */
@@ -82,6 +98,8 @@ function fencingLine(fencing: FencingPlan): string {
       return "is off, as you say";
     case "decided-before":
       return "this host has been the one that serves since an earlier recovery";
+    case "this-host":
+      return "none: the site is mended on the host that it is on";
     case "ask":
       return "NOT SAID: you are asked below whether it is off";
   }

@@ -8,6 +8,7 @@ import type { RunRecord } from "../evidence/record.ts";
 import { exitCodes, OperatorError } from "../site/operator-error.ts";
 import { loadSite, type LoadedSite } from "../site/load.ts";
 import { fingerprint, type SshConnection, type SshTarget } from "../ssh/connection.ts";
+import type { Part } from "../runbook/server-failure.ts";
 import { sitePoints } from "../stacks/prepare.ts";
 import { chooseExecutor } from "./choose-executor.ts";
 import { choose } from "./choose.ts";
@@ -37,7 +38,9 @@ export interface RebuildOptions {
   /** Id of a restore point; the newest good one without. A rebuild that was cut short keeps its point. */
   pointId?: string;
   before?: Date;
-  /** Restore over a site that was recovered there before. */
+  /** What of the site is brought back alone, where the rest of it stands. */
+  only?: Part;
+  /** Restore over a site that is there. */
   again: boolean;
   /** Carry the steps out directly, with no Pulumi engine. */
   withoutPulumi: boolean;
@@ -62,7 +65,7 @@ const needs = [
   { command: "rclone", package: "rclone" },
 ];
 
-/** Scenario 1 on a real host. Undefined when the operator did not confirm. */
+/** Scenario 1 on a real host, or the failure of one of its servers. Undefined when the operator did not confirm. */
 export async function rebuild(options: RebuildOptions): Promise<RecordedRun | undefined> {
   const loaded = await loadSite(options.siteFile);
   const { site } = loaded;
@@ -89,7 +92,7 @@ async function onHost(
   say: (line: string) => void,
 ): Promise<RecordedRun | undefined> {
   const { site } = loaded;
-  const { host, ask, signal } = options;
+  const { host, only, ask, signal } = options;
   const directory = stateDirectory(site.name);
   const preparing = Date.now();
   const meet = (named: NamedHost, flag: string) =>
@@ -108,36 +111,43 @@ async function onHost(
   await mkdir(join(directory, "rebuilds"), { recursive: true, mode: 0o700 });
   const before = await readBegun(begunFile);
   // What a host was given it keeps, unless something else is asked for.
-  const given = before?.hostKey === hostKey ? before.pin.id : look.restored?.point;
+  const known = before?.hostKey === hostKey && before.only === only ? before.pin.id : undefined;
+  const given = known ?? (look.restored?.only === only ? look.restored?.point : undefined);
   const kept = options.again || options.before ? undefined : given;
   const { point, pin, passedOver } = choose(
     points,
     { id: options.pointId ?? kept, before: options.before },
     say,
   );
-  const begun = nextRebuild(before, { hostKey, pin, again: options.again, now: new Date() }, look);
+  const begun = nextRebuild(before, { hostKey, pin, only, again: options.again, now: new Date() }, look);
   const resumed = begun.run === before?.run;
   const fencing = planFencing({
     ...(oldHost ? { oldHost: oldHost.target.address } : {}),
     isOff: options.oldHostIsOff,
     finished: look.finished,
+    mends: only !== undefined,
     terminal: ask !== undefined,
   });
   const names = namesOf(site);
   const servers = await dnsServers(site.domain, options.dnsServers);
   const own = await ownAddresses(target, look);
-  const dns = recordsToChange(names, await askDns(names, servers), { address: target.address, own });
+  // A database is reached by no name of the site's.
+  const dns =
+    only === "database"
+      ? []
+      : recordsToChange(names, await askDns(names, servers), { address: target.address, own });
   const { withoutPulumi } = options;
   const executor = await chooseExecutor({ kind: "rebuild", withoutPulumi, say, signal });
   const confirmed = await options.confirm({
     site,
+    ...(only ? { only } : {}),
     resumed,
     host: { ...target, fingerprint: fingerprint(hostKey), known: provenance[met.from] },
     look,
     ...(begun.over === undefined ? {} : { over: begun.over }),
     point,
     passedOver,
-    took: tookLastTime(await earlierRuns(join(directory, "runs"))),
+    took: tookLastTime(await earlierRuns(join(directory, "runs")), only),
     fencing,
     dns,
     now: new Date(),
@@ -157,14 +167,15 @@ async function onHost(
       pin,
       attempt: begun.attempt,
       ...(begun.over === undefined ? {} : { over: begun.over }),
-      run: { id: run, who: operator(), why: `rebuild ${site.name}` },
+      ...(only ? { only } : {}),
+      run: { id: run, who: operator(), why: `rebuild ${only ? `the ${only} of ` : ""}${site.name}` },
     },
     target,
     executor: executor({ stack: `${site.name}.recovery`, directory: join(directory, "recovery") }),
     runDirectory,
     startedAt,
     preparationSeconds: resumed ? 0 : (startedAt.getTime() - preparing) / 1000,
-    surroundings: () => ({ breaches: [], notes: passedOver, fencing: fenced }),
+    surroundings: () => ({ breaches: [], notes: passedOver, ...(fenced ? { fencing: fenced } : {}) }),
     beforeStep: async (step, connection) => {
       if (step !== "tls" || options.dnsWaitSeconds === 0) return;
       if (site.tls.member !== undefined && (await showsCertificate(connection, names))) {
@@ -220,7 +231,8 @@ async function carryOutFencing(
     look,
     say,
   }: { options: RebuildOptions; loaded: LoadedSite; look: HostBeforeRebuild; say: (line: string) => void },
-): Promise<NonNullable<RunRecord["fencing"]>> {
+): Promise<RunRecord["fencing"]> {
+  if (plan.how === "this-host") return undefined;
   const about = {
     ...(oldHost ? { address: oldHost.target.address } : {}),
     who: operator(),

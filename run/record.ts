@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { judgeObjectives } from "../evidence/objectives.ts";
 import { runRecordSchema, type RunRecord, type StepRecord } from "../evidence/record.ts";
 import type { CheckResult } from "../runbook/checks.ts";
+import { partChecks } from "../runbook/server-failure.ts";
 import { effectiveTriggers } from "../runbook/triggers.ts";
 import { OperatorError } from "../site/operator-error.ts";
 import { connect, fingerprint, type SshTarget } from "../ssh/connection.ts";
@@ -56,6 +57,7 @@ export interface RecordedRun {
 export async function recordRun(options: RecordOptions): Promise<RecordedRun> {
   const { prepared, target, startedAt, signal } = options;
   const { site } = prepared.loaded;
+  const { only } = prepared.settings;
   const isolated = prepared.steps.some(({ id }) => id === "close-egress");
   let failure = options.failure;
   let steps: StepRecord[] = stepRecords(prepared.steps, new Map(), []);
@@ -68,9 +70,8 @@ export async function recordRun(options: RecordOptions): Promise<RecordedRun> {
       checks = await runChecks({
         loaded: prepared.loaded,
         target,
-        restored: true,
+        ...(only === undefined ? { restored: true, readOnly: false } : partChecks[only]),
         isolated,
-        readOnly: false,
         install: false,
         say: options.say,
         signal,
@@ -118,16 +119,21 @@ export async function recordRun(options: RecordOptions): Promise<RecordedRun> {
     host: { address: target.address, hostKeyFingerprint: fingerprint(target.hostKey) },
     preparationSeconds: options.preparationSeconds,
     baked: options.baked,
+    ...(only ? { only } : {}),
     ...(fencing ? { fencing } : {}),
     steps,
     checks,
-    objectives: judgeObjectives(site, {
-      failureAt: startedAt,
-      dataTime: new Date(prepared.point.timeOfData ?? startedAt),
-      recoveredAt: good ? recoveredAt : null,
-    }),
+    objectives: judgeObjectives(
+      site,
+      {
+        failureAt: startedAt,
+        dataTime: new Date(prepared.point.timeOfData ?? startedAt),
+        recoveredAt: good ? recoveredAt : null,
+      },
+      only,
+    ),
     notes,
-  } satisfies Record<keyof Omit<RunRecord, "error" | "fencing" | "watch">, unknown>);
+  } satisfies Record<keyof Omit<RunRecord, "error" | "only" | "fencing" | "watch">, unknown>);
   return keepRecord(record, options);
 }
 

@@ -2,11 +2,14 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { duration } from "../evidence/report.ts";
+import type { Part } from "../runbook/server-failure.ts";
 
 /** What is read of an earlier run.json, of whatever version of the format. */
 const earlierRunSchema = z.object({
   kind: z.string(),
   outcome: z.string(),
+  /** What came back alone. */
+  only: z.string().optional(),
   startedAt: z.string(),
   recoveredAt: z.string().nullable(),
 });
@@ -27,13 +30,14 @@ export async function earlierRuns(runs: string): Promise<EarlierRun[]> {
   return (await Promise.all(read)).filter((run) => run !== undefined);
 }
 
-/** How long a rebuild took last time; without one, a drill, said as such. Pure. */
-export function tookLastTime(runs: readonly EarlierRun[]): string {
-  const recovered = runs.filter(({ outcome }) => outcome === "recovered");
+/** How long a rebuild of all of a site, or of that part, took last time; without one, a drill, said as such. Pure. */
+export function tookLastTime(runs: readonly EarlierRun[], part?: Part): string {
+  const recovered = runs.filter(({ outcome, only }) => outcome === "recovered" && only === part);
   const last =
     recovered.findLast(({ kind }) => kind === "rebuild") ??
     recovered.findLast(({ kind }) => kind === "drill");
-  if (!last?.recoveredAt) return "not known: no run of this site is recorded here";
+  if (!last?.recoveredAt)
+    return `not known: no run of this ${part === undefined ? "site" : "kind"} is recorded here`;
   const seconds = (Date.parse(last.recoveredAt) - Date.parse(last.startedAt)) / 1000;
   const on = last.startedAt.slice(0, 10);
   return last.kind === "rebuild"

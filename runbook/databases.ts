@@ -29,9 +29,14 @@ export function databaseFiles(site: Site): string[] {
 export function databasePackages(site: Site): string[] {
   const php = `php${site.php.version}`;
   const version = debianVersions[site.server.release].postgresql;
-  return site.databases.flatMap(({ kind }) =>
-    kind === "sqlite"
-      ? ["sqlite3", `${php}-sqlite3`]
-      : [`postgresql-${version}`, `postgresql-client-${version}`, `${php}-pgsql`],
+  const tools = site.databases.flatMap(({ kind }) =>
+    kind === "sqlite" ? ["sqlite3", `${php}-sqlite3`] : [`postgresql-client-${version}`, `${php}-pgsql`],
   );
+  return [...databaseServers(site), ...tools];
+}
+
+/** Those of them that are servers: to bring one up to date is to stop it. */
+export function databaseServers(site: Site): string[] {
+  const version = debianVersions[site.server.release].postgresql;
+  return site.databases.some(({ kind }) => kind === "postgresql") ? [`postgresql-${version}`] : [];
 }

@@ -1,4 +1,5 @@
-import { Command } from "commander";
+import { Command, Option } from "commander";
+import { parts, type Part } from "../runbook/server-failure.ts";
 import { report } from "../evidence/report.ts";
 import { notSaid } from "../run/fence.ts";
 import { rebuildScreen, type RebuildQuestion } from "../run/rebuild-screen.ts";
@@ -22,6 +23,7 @@ interface Options {
   oldHostIsOff: boolean;
   point?: string;
   before?: Date;
+  only?: Part;
   again?: string;
   dnsServer: string[];
   dnsWait: number;
@@ -49,10 +51,13 @@ export function rebuildCommand(): Command {
     .option("--site <file>", "the site's configuration", "site.yaml")
     .option("--point <id>", "the restore point; the newest good one by default")
     .option("--before <time>", "only points with data of before this time (ISO 8601)", moment)
-    .option(
-      "--again <address>",
-      "restore over the site that was recovered on this host; the address a second time",
+    .addOption(
+      new Option(
+        "--only <part>",
+        "bring back the application or the database alone, on a host where the other stands",
+      ).choices(parts),
     )
+    .option("--again <address>", "restore over the site that is on this host; the address a second time")
     .option(
       "--dns-wait <duration>",
       "how long to wait until DNS leads to the host, before the certificate is asked for",
@@ -98,6 +103,7 @@ export function rebuildCommand(): Command {
         ...(options.oldHost === undefined ? {} : { oldHost: target(options.oldHost, options.oldHostKey) }),
         oldHostIsOff: options.oldHostIsOff,
         ask: atTerminal() && !options.yes ? ask : undefined,
+        ...(options.only === undefined ? {} : { only: options.only }),
         again: options.again !== undefined,
         ...(options.point === undefined ? {} : { pointId: options.point }),
         ...(options.before === undefined ? {} : { before: options.before }),

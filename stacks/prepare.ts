@@ -10,6 +10,7 @@ import { openStore } from "../backups/stores/open-store.ts";
 import type { StoreReader } from "../backups/stores/store.ts";
 import { type ArchivePoint, planCompleteFailure } from "../runbook/complete-failure.ts";
 import { allMembers, type MemberPoint } from "../runbook/member-steps.ts";
+import { partOf, planServerFailure } from "../runbook/server-failure.ts";
 import type { Step } from "../runbook/step.ts";
 import { resolveApplication } from "../site/application-source.ts";
 import { loadSite, type LoadedSite } from "../site/load.ts";
@@ -46,7 +47,9 @@ export async function prepareRecovery(
     sitePoints(loaded, options.say),
   ]);
   const point = chosen(points, settings.pin);
-  const missing = missingMembers(point, site);
+  const { only } = settings;
+  const wanted = only === undefined ? site : partOf(site, only);
+  const missing = missingMembers(point, wanted);
   if (missing.length > 0) {
     throw new OperatorError(
       exitCodes.refused,
@@ -55,7 +58,7 @@ export async function prepareRecovery(
       "choose another point with --point, or correct the members in site.yaml",
     );
   }
-  const newer = newerDumps(point, site);
+  const newer = newerDumps(point, wanted);
   if (newer.length > 0) {
     throw new OperatorError(
       exitCodes.refused,
@@ -74,26 +77,27 @@ export async function prepareRecovery(
   const opened = openStore(store, directory);
   const { held, files } = point.format === "folder" ? ownPoint(point, site, opened) : archive(point, opened);
   const { bundle } = application;
+  const steps = planCompleteFailure({
+    site,
+    point: {
+      id: point.id,
+      manifestSha256: point.manifestSha256 ?? "",
+      ...held,
+    },
+    application: {
+      commit: application.commit,
+      ...(bundle ? { bundle: { name: bundleName, bytes: bundle.bytes, sha256: bundle.sha256 } } : {}),
+    },
+    hostKeyFingerprint: fingerprint(settings.host.hostKey),
+    attempt: settings.attempt,
+    over: settings.over ?? "",
+    isolated: options.isolated,
+  });
   return {
     settings,
     loaded,
     point,
-    steps: planCompleteFailure({
-      site,
-      point: {
-        id: point.id,
-        manifestSha256: point.manifestSha256 ?? "",
-        ...held,
-      },
-      application: {
-        commit: application.commit,
-        ...(bundle ? { bundle: { name: bundleName, bytes: bundle.bytes, sha256: bundle.sha256 } } : {}),
-      },
-      hostKeyFingerprint: fingerprint(settings.host.hostKey),
-      attempt: settings.attempt,
-      over: settings.over ?? "",
-      isolated: options.isolated,
-    }),
+    steps: only === undefined ? steps : planServerFailure(steps, site, only),
     relayedFiles: [...files, ...(bundle ? [{ name: bundleName, path: bundle.path }] : [])],
   };
 }

@@ -1,4 +1,5 @@
 import type { Pin } from "../backups/restore-point.ts";
+import type { Part } from "../runbook/server-failure.ts";
 import type { RunIdentity } from "../ssh/host-session.ts";
 
 /** What a recovery stack is told: from stack config under plain `pulumi up`, from run/ in our own command line. */
@@ -12,5 +13,7 @@ export interface RecoverySettings {
   attempt: number;
   /** The restore of that host which may be replaced although the site has served since: its time, as the host knows it. */
   over?: string;
+  /** What is brought back alone; all of the site without. */
+  only?: Part;
   run: RunIdentity;
 }

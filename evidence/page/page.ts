@@ -56,7 +56,8 @@ interface Verdict {
 }
 
 function verdictOf(record: RunRecord): Verdict {
-  const { site, point, outcome, recoveredAt, servingAt, startedAt } = record;
+  const { point, outcome, recoveredAt, servingAt, startedAt } = record;
+  const site = record.only === undefined ? record.site : `The ${record.only} of ${record.site}`;
   if (outcome === "interrupted") {
     return {
       tone: "bad",
@@ -90,7 +91,10 @@ function verdict(record: RunRecord): Html {
   const { tone, mark, headline, lead } = verdictOf(record);
   const kind = record.kind === "drill" ? "Drill" : "Rebuild";
   return html`<header class="verdict ${tone}">
-    <p class="which">${kind} of ${record.site}, ${minute(record.startedAt)}</p>
+    <p class="which">
+      ${kind} of ${record.site}${record.only === undefined ? "" : `, the ${record.only} alone`},
+      ${minute(record.startedAt)}
+    </p>
     <h1><span class="mark" aria-hidden="true">${mark}</span> ${headline}</h1>
     <p class="lead">${lead}</p>
   </header>`;

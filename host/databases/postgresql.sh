@@ -73,12 +73,20 @@ postgresql_connection() {
     --arg port "${port:-5432}" --arg database "${name:-$(of_database database)}" '{$user, $password, $host, $port, $database}'
 }
 
-# What the backup's configuration says must lead to what is restored: else the site would come up with no database, or another.
+postgresql_standing() {
+  [[ -d /etc/postgresql/$(of_database cluster) ]] || return 1
+  [[ -n $(administer postgres --set database="$(of_database database)" <<<"SELECT oid FROM pg_database WHERE datname = :'database';") ]]
+}
+
+# What the configuration says must lead to what is restored, else the site would come up with no database, or another: that of
+# the backup, or the one that stays when the database comes back alone.
 postgresql_agrees() {
-  local settings variables differs
+  local settings variables differs file whose="the backup's configuration"
+  file=$staging/content/$(of_database environmentMember)
+  if [[ $file == */ ]]; then file=$(of_database environmentFile) whose="the site's configuration"; fi
   variables=$(jq -r '.connection | map(values) | join(", ")' <<<"$database")
-  settings=$(postgresql_connection "$staging/content/$(of_database environmentMember)") ||
-    fail "$variables in the backup's configuration is no URL of a PostgreSQL database" "it is not of the form postgres://user:password@localhost:5432/database" \
+  settings=$(postgresql_connection "$file") ||
+    fail "$variables in $whose is no URL of a PostgreSQL database" "it is not of the form postgres://user:password@localhost:5432/database" \
       "correct databases.connection in site.yaml, or choose another restore point"
   differs=$(jq -r --argjson site "$database" '
     if .user != $site.role then "it logs in as \(.user), and site.yaml says \($site.role)"
@@ -86,7 +94,7 @@ postgresql_agrees() {
     elif .host | IN("localhost", "127.0.0.1", "::1", "[::1]") | not then "it names the server \(.host), and the database is restored on this host"
     elif .password == "" then "it holds no password"
     else "" end' <<<"$settings")
-  [[ -z $differs ]] || fail "the backup's configuration ($variables) does not lead to the database $(of_database name)" "$differs" \
+  [[ -z $differs ]] || fail "$whose ($variables) does not lead to the database $(of_database name)" "$differs" \
     "correct databases in site.yaml, or choose another restore point"
 }
 

@@ -23,6 +23,9 @@ sqlite_violated() {
   jq -Rnc '[inputs | split("|") | "\(.[0]) without its \(.[2])"] | group_by(.) | map({(.[0]): length}) | add // {}' < <(printf '%s' "$lines")
 }
 
+# Or it waits beside the application's folder, when the step `application` was cut off.
+sqlite_standing() { [[ -s $(of_database path) || -s $(input path).recovery-kept$(of_database path) ]]; }
+
 sqlite_stage() {
   local name member file integrity violations rows
   name=$(of_database name) member=$(of_database member)

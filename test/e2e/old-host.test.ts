@@ -206,6 +206,16 @@ describe("a site that moves to another host", { timeout: 600_000 }, () => {
     expect(await onFresh("ls /var/lib/recovery 2>&1 || true")).toContain("No such file");
   });
 
+  test("does not get its application alone where its database is not", async () => {
+    const { exitCode, stdout } = await old.recovery(
+      ...rebuild(fresh, "--only", "application", "--host-key", fresh.hostKey, "--without-pulumi", "--yes"),
+    );
+    expect(exitCode).toBe(1);
+    expect(stdout).toContain("the database admin is not on this server");
+    expect(stdout).toContain("leave out --only");
+    await onFresh("rm -r /var/lib/recovery");
+  });
+
   test("works on the new one only when it is proven to do nothing on the old one any more, gets its certificate when DNS leads there, and is watched", async () => {
     const dns = await nameServer(old.machine.address);
     const rebuilding = run(
@@ -263,6 +273,86 @@ describe("a site that moves to another host", { timeout: 600_000 }, () => {
     await visit({ machine: fresh });
     await expect(visit(old)).rejects.toThrow();
     expect(await old.onHost("pgrep -fc [w]orker.php || true")).toBe("0\n");
+  });
+
+  const database = "/var/www/chatbot/data/admin.db";
+  const query = (sql: string) => onFresh(`sqlite3 -cmd '.timeout 5000' ${database} "${sql}"`);
+  const part = (name: string, ...more: string[]) =>
+    rebuild(fresh, "--only", name, "--skip-dns", "--watch", "0s", "--yes", "--json", ...more);
+
+  test("gets its application back alone, when the host is named twice: its database stays the same file with the same rows", async () => {
+    await query("UPDATE agents SET name = 'written since' WHERE id = 1");
+    await onFresh(
+      "find /var/www/chatbot -name '*.php' -delete; rm /etc/nginx/sites-enabled/*; systemctl stop nginx",
+    );
+    const sameFile = () => onFresh(`stat -c '%i %s' ${database}; sqlite3 ${database} .dump | sha256sum`);
+    const before = await sameFile();
+    const refused = await old.recovery(...part("application"));
+    expect(refused.exitCode).toBe(4);
+    expect(refused.stderr).toContain("has served since");
+
+    // As an attempt leaves it that is cut off while the database waits beside the folder; something then made an empty one.
+    const waits = `/var/www/chatbot.recovery-kept${database}`;
+    await onFresh(
+      `systemctl stop chatbot-worker php8.2-fpm && mkdir -p $(dirname ${waits}) && mv ${database}* $(dirname ${waits}) && touch ${database} && chown www-data: ${database}`,
+    );
+    const { exitCode, stdout, stderr } = await old.recovery(...part("application", "--again", fresh.address));
+    expect(exitCode, stderr).toBe(0);
+    expect(stderr).toContain("lost  uploads, data and configuration after");
+    expect(stderr).toContain("old   none: the site is mended on the host that it is on");
+    const record = recordOf(stdout);
+    expect(record).toMatchObject({ only: "application", outcome: "recovered" });
+    expect(record.fencing).toBeUndefined();
+    expect(record.objectives.map(({ name, objectiveSeconds }) => [name, objectiveSeconds])).toEqual([
+      ["rto", 1800],
+      ["rpo configuration", 86_400],
+      ["rpo uploads", 86_400],
+    ]);
+    expect(record.steps.map(({ id }) => id)).not.toContain("stage-databases");
+    expect(record.steps.map(({ outcome }) => outcome)).not.toContain("already-done");
+    await visit({ machine: fresh });
+    expect(await sameFile()).toBe(before);
+    expect(
+      await onFresh("find /var/lib/recovery/replaced /var/www -path '*recovery*' -name 'admin.db*' -size +0"),
+    ).toBe("");
+    expect(
+      await onFresh("find /var/lib/recovery/replaced -name chatbot -path '*/var/www/*' | wc -l"),
+    ).not.toBe("0\n");
+  });
+
+  test("gets its database back alone: nothing else is touched, and the damaged one is kept", async () => {
+    await onFresh(
+      `install -o www-data -g www-data -m 644 /etc/hostname /var/www/chatbot/marker && systemctl stop chatbot-worker php8.2-fpm && rm -f ${database}-* && printf damaged >${database}`,
+    );
+    const others = async () =>
+      (
+        await onFresh(
+          "find /var/www/chatbot /etc/nginx /etc/letsencrypt -type f ! -name 'admin.db*' ! -name 'recovery-check-*' ! -name worker.heartbeat -printf '%p %i %T@ %m %u\\n'",
+        )
+      )
+        .split("\n")
+        .sort();
+    const before = await others();
+    const { exitCode, stdout, stderr } = await old.recovery(
+      ...part("database", "--again", fresh.address, "--without-pulumi"),
+    );
+    expect(exitCode, stderr).toBe(0);
+    const record = recordOf(stdout);
+    expect(record).toMatchObject({ only: "database", outcome: "recovered", tool: { executor: "direct" } });
+    expect(record.objectives.map(({ name, objectiveSeconds }) => [name, objectiveSeconds])).toEqual([
+      ["rto", 3600],
+      ["rpo database", 21_600],
+    ]);
+    expect(await query("SELECT count(*) FROM agents WHERE name = 'written since'")).toBe("0\n");
+    expect(await others()).toEqual(before);
+    expect(
+      await onFresh("find /var/lib/recovery/replaced -name admin.db -exec grep -l '^damaged$' {} + | wc -l"),
+    ).toBe("1\n");
+
+    // The rest of the site has been there for longer than this restore.
+    const whole = await old.recovery(...rebuild(fresh, "--yes"));
+    expect(whole.exitCode).toBe(4);
+    expect(whole.stderr).toContain("has served since");
   });
 
   test("knows its host without being told the key again, and refuses one that shows another, with both", async () => {

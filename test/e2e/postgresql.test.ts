@@ -5,7 +5,7 @@ import { gunzipSync, gzipSync } from "node:zlib";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { runRecordSchema, type RunRecord } from "../../evidence/record.ts";
-import { besides, recoveryHost, trustAnAuthority, type RecoveryHost } from "./recovery-host.ts";
+import { besides, recoveryHost, trustAnAuthority, visit, type RecoveryHost } from "./recovery-host.ts";
 
 /** Planted in the site's environment file; in the URL the password is written as URLs demand. */
 const password = "pl@nted-pw'77-$x";
@@ -39,6 +39,8 @@ let work: string;
 /** The dump in the sample's backup. */
 let dump: string;
 let points = 0;
+/** The last point that was restored, and its rows. */
+let latest = { point: "", rows: [] as string[] };
 
 beforeAll(async () => {
   host = await recoveryHost({ database: "postgresql", environment: planted });
@@ -195,6 +197,25 @@ describe("a site on PostgreSQL", { timeout: 900_000 }, () => {
     const record = await rebuilt(["--point", point, "--again", host.machine.address]);
     expect(record.error).toBeUndefined();
     expect(await rowsOnHost()).toEqual(before);
+    latest = { point, rows: before };
+  });
+
+  test("gets its application back alone: the server of its database is not stopped, and no row changes", async () => {
+    await query("INSERT INTO conversations (id, agent_id, created_at) VALUES ('since', 1, 'now')");
+    await host.onHost("rm -r /var/www/chatbot; systemctl stop nginx");
+    const untouched = async () => [
+      await query(
+        "SELECT pg_postmaster_start_time() || ' ' || oid FROM pg_database WHERE datname = 'chatbot'",
+      ),
+      await rowsOnHost(),
+    ];
+    const before = await untouched();
+    const record = await rebuilt([
+      ...["--only", "application", "--point", latest.point, "--again", host.machine.address],
+    ]);
+    expect(record.error).toBeUndefined();
+    expect(await untouched()).toEqual(before);
+    await visit(host);
   });
 
   test("is told when an index has lost a row, and when a row has lost its parent", async () => {
@@ -228,6 +249,22 @@ describe("a site on PostgreSQL", { timeout: 900_000 }, () => {
         "messages_conversation_id_fkey of messages: 8 rows",
       ) as string,
     });
+  });
+
+  test("gets a damaged database back alone, for the configuration that is in place; the damaged one is kept", async () => {
+    const kept = () =>
+      query(
+        "SELECT count(*) FROM pg_database WHERE datname ~ '^chatbot_replaced_' AND pg_get_userbyid(datdba) = 'postgres'",
+      );
+    const before = Number(await kept());
+    await host.onHost("echo '# changed since' >>/var/www/chatbot/.env");
+    const record = await rebuilt([
+      ...["--only", "database", "--without-pulumi", "--point", latest.point, "--again", host.machine.address],
+    ]);
+    expect(record.error).toBeUndefined();
+    expect(await rowsOnHost()).toEqual(latest.rows);
+    expect(Number(await kept())).toBe(before + 1);
+    expect(await host.onHost("tail -n 1 /var/www/chatbot/.env")).toBe("# changed since\n");
   });
 });
 

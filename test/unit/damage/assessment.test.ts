@@ -391,7 +391,7 @@ describe("the next action", () => {
         "ssh root@192.0.2.10 'systemctl stop nginx.service thumbnails.service'",
         "ssh root@192.0.2.10 'umask 077 && mkdir -p /root/damaged && cp -a /var/www/club/data/club.db* /root/damaged/'",
         "npx recovery points list --site site.yaml",
-        "npx recovery points fetch ID --site site.yaml --to FOLDER",
+        `npx recovery rebuild --site site.yaml ${words.host ?? ""} --again 192.0.2.10 --only database --point ID`,
       ],
     ],
     [
@@ -400,6 +400,7 @@ describe("the next action", () => {
       [
         "ssh root@192.0.2.10 'systemctl restart nginx.service; journalctl -n 30 -u nginx.service'",
         `npx recovery check --site site.yaml ${words.host ?? ""}`,
+        `npx recovery rebuild --site site.yaml ${words.host ?? ""} --again 192.0.2.10 --only application`,
         'npx recovery rebuild --site site.yaml --host root@NEW-SERVER --host-key "ssh-ed25519 …"',
       ],
     ],

@@ -54,3 +54,26 @@ test("a class of data that the site does not have is not judged", () => {
     "rpo configuration",
   ]);
 });
+
+test("of the failure of one server its own RTO counts, and the classes of data that it restored", () => {
+  const times = {
+    failureAt,
+    dataTime: new Date("2026-03-01T06:00:00Z"),
+    recoveredAt: new Date("2026-03-01T12:45:00Z"),
+  };
+  const names = (only: "application" | "database") =>
+    judgeObjectives(site, times, only).map(({ name, objectiveSeconds, met }) => [
+      name,
+      objectiveSeconds,
+      met,
+    ]);
+  expect(names("application")).toEqual([
+    ["rto", 1800, false],
+    ["rpo configuration", 86_400, true],
+    ["rpo uploads", 43_200, true],
+  ]);
+  expect(names("database")).toEqual([
+    ["rto", 3600, true],
+    ["rpo database", 21_600, true],
+  ]);
+});

@@ -125,6 +125,12 @@ test.each<[string, Pick<RunRecord, "fencing">, string | undefined]>([
   expect(await fact({ ...sideBySide, ...(fencing && { fencing }) }, "Old server")).toBe(expected);
 });
 
+test("what came back alone is named", async () => {
+  const { text } = await opened({ ...watched, only: "database" });
+  expect(text(".which")[0]).toMatch(/^Rebuild of club, the database alone, /);
+  expect(text(".lead")[0]).toMatch(/^The database of club came back from /);
+});
+
 test("what was watched, for how long, and what was seen stands behind the checks", async () => {
   const { text } = await opened(watched);
   expect(text("h2").slice(-3)).toEqual(["The watch", "Steps", "Notes"]);

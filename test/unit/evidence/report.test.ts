@@ -143,3 +143,11 @@ test.each<[Partial<NonNullable<RunRecord["fencing"]>>, string]>([
   for (const record of [recovered, failed])
     expect(report({ ...record, fencing: { ...about, ...change } }).split("\n")).toContain(line);
 });
+
+test("what came back alone is named", () => {
+  expect(
+    report({ ...recovered, only: "application" })
+      .split("\n")
+      .at(-1),
+  ).toMatch(/^recovered the application of club from /);
+});

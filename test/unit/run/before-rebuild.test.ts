@@ -87,3 +87,11 @@ test("a run that has the host is told with its steps; a lock that cannot be read
   });
   expect(withLock("{").lock).toBeUndefined();
 });
+
+test("a restore of a part is told from one of all of it", () => {
+  const part = triggers("first", 2).map((one) => (one === "attempt 2" ? "attempt 2 of the database" : one));
+  expect(understand(printed, [attempt("restore", "done", part, "2026-03-01T08:00:00.000Z")])).toMatchObject({
+    attempt: 2,
+    restored: { point: "first", attempt: 2, only: "database" },
+  });
+});

@@ -31,7 +31,7 @@ const wish = { hostKey, pin, again: false, now };
 const newRun = { run: "20250304T123456Z-rebuild", startedAt: "2025-03-04T12:34:56.789Z" };
 
 /** Hosts, by what their ledgers say. */
-const blank = { attempt: 0 };
+const blank = { attempt: 0, stands: false };
 const restored = {
   point: pin.id,
   manifestSha256: pin.manifestSha256,
@@ -39,7 +39,7 @@ const restored = {
   attempt: 3,
   at: "2025-03-01T08:20:00.000Z",
 };
-const untouched = { attempt: 3, restored };
+const untouched = { attempt: 3, restored, stands: true };
 const served = { ...untouched, servedSince: "a request at 2025-03-02T10:00:00Z" };
 
 describe("the rebuild that follows", () => {
@@ -91,7 +91,9 @@ describe("the rebuild that follows", () => {
   });
 
   test("does not go on with one that another operator has since raised", () => {
-    expect(nextRebuild(cutShort, wish, { attempt: 4, restored: { ...restored, attempt: 4 } })).toStrictEqual({
+    expect(
+      nextRebuild(cutShort, wish, { ...untouched, attempt: 4, restored: { ...restored, attempt: 4 } }),
+    ).toStrictEqual({
       hostKey,
       pin,
       attempt: 4,
@@ -163,6 +165,57 @@ describe("the rebuild that follows", () => {
       what: `this site was restored here from ${pin.id} at ${restored.at}, and has served since`,
       why: `a request at 2025-03-02T10:00:00Z: ${pin.id} would replace what its users have done there`,
       next: expect.stringContaining("--again ADDRESS") as string,
+    });
+  });
+
+  describe("of a part of the site", () => {
+    const part = { ...wish, only: "database" as const };
+    const standing = { attempt: 0, stands: true };
+
+    test("is another restore than one of all of it, from the same point: after that has served, the host must be named twice", () => {
+      expect(() => nextRebuild(recovered, part, served)).toThrow("has served since");
+      expect(nextRebuild(recovered, { ...part, again: true }, served)).toStrictEqual({
+        hostKey,
+        pin,
+        only: "database",
+        attempt: 3,
+        over: restored.at,
+        ...newRun,
+      });
+      expect(nextRebuild(recovered, part, untouched)).toMatchObject({ only: "database", attempt: 3 });
+    });
+
+    test("goes on with itself, and with nothing else", () => {
+      const begun = { ...cutShort, only: "database" as const, over: restored.at };
+      expect(nextRebuild(begun, part, served)).toStrictEqual(begun);
+      expect(nextRebuild(begun, { ...wish, again: true }, served)).toMatchObject({ attempt: 4, ...newRun });
+      expect(nextRebuild(begun, wish, served)).not.toHaveProperty("only");
+    });
+
+    test("is made again when the host is named twice", () => {
+      const host = { ...served, restored: { ...restored, only: "database" as const } };
+      expect(nextRebuild(undefined, { ...part, again: true }, host)).toMatchObject({ attempt: 4 });
+      expect(nextRebuild(undefined, part, host)).toMatchObject({ attempt: 3 });
+    });
+
+    test("leaves what it did not bring to be named: nobody was served since, and the rest is older", () => {
+      const host = { ...untouched, restored: { ...restored, only: "database" as const } };
+      for (const other of [wish, { ...wish, only: "application" as const }])
+        expect(() => nextRebuild(undefined, other, host)).toThrow(
+          expect.objectContaining({
+            exitCode: exitCodes.refused,
+            why: expect.stringMatching(/^only its database was restored then: /) as string,
+          }) as Error,
+        );
+      expect(nextRebuild(undefined, { ...part, pin: otherPin }, host)).toMatchObject({ pin: otherPin });
+    });
+
+    test("may be made where no recovery put the site, when the host is named twice; all of it may not", () => {
+      expect(nextRebuild(undefined, { ...part, again: true }, standing)).toMatchObject({
+        over: "unrecovered",
+      });
+      expect(nextRebuild(undefined, part, standing)).not.toHaveProperty("over");
+      expect(nextRebuild(undefined, { ...wish, again: true }, standing)).not.toHaveProperty("over");
     });
   });
 

@@ -3,7 +3,7 @@ import { planFencing, provenStopped } from "../../../run/fence.ts";
 import { exitCodes } from "../../../site/operator-error.ts";
 
 describe("what becomes of the old server", () => {
-  const said = { isOff: false, finished: false, terminal: true };
+  const said = { isOff: false, finished: false, mends: false, terminal: true };
 
   test.each([
     [
@@ -21,6 +21,11 @@ describe("what becomes of the old server", () => {
       "it was decided when a recovery ended on this host before",
       { ...said, finished: true },
       { how: "decided-before" },
+    ],
+    [
+      "there is none when a part is mended where the rest stands",
+      { ...said, mends: true },
+      { how: "this-host" },
     ],
     ["it is asked for on a terminal", said, { how: "ask" }],
   ])("%s", (_, given, plan) => {

@@ -130,6 +130,31 @@ test.each<[string, Partial<RebuildQuestion>, string]>([
     { look: { ...question.look, stands: true } },
     "SOMETHING IS AT THE SITE'S PLACE that no recovery put there",
   ],
+  [
+    "the database comes back alone",
+    { only: "database" },
+    "rebuild club (club.example.org): the database alone",
+  ],
+  [
+    "the database comes back alone, and what is lost",
+    { only: "database" },
+    "lost  the database's rows after 2026-03-01 02:00:00 UTC: 6 h 12 min",
+  ],
+  [
+    "the application comes back alone, and what is lost",
+    { only: "application" },
+    "lost  uploads, data and configuration after 2026-03-01 02:00:00 UTC: 6 h 12 min",
+  ],
+  [
+    "the application comes back alone, and what stays",
+    { only: "application" },
+    "the database stays as it is; what is replaced is set aside first",
+  ],
+  [
+    "there is no old server",
+    { fencing: { how: "this-host" } },
+    "old   none: the site is mended on the host that it is on",
+  ],
   ["the old server is said to be off", { fencing: { how: "said-to-be-off" } }, "  old   is off, as you say"],
   [
     "nobody said anything of the old server",

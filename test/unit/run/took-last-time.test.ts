@@ -33,6 +33,13 @@ test.each([
   expect(tookLastTime(runs)).toBe(expected);
 });
 
+test("a part of a site took as long as that part, and all of it as long as all", () => {
+  const runs = [run("rebuild", 20), { ...run("rebuild", 5), only: "database" }];
+  expect(tookLastTime(runs)).toMatch(/^20 min/);
+  expect(tookLastTime(runs, "database")).toMatch(/^5 min/);
+  expect(tookLastTime(runs, "application")).toBe("not known: no run of this kind is recorded here");
+});
+
 test("records are read in the order of their runs; what is no record, or of a later format, is no obstacle", async () => {
   expect(await earlierRuns("/does/not/exist")).toEqual([]);
   const runs = mkdtempSync(join(tmpdir(), "runs-"));
