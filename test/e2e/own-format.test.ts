@@ -244,6 +244,26 @@ describe("a lost site whose backup is encrypted and signed", { timeout: 900_000 
     expect(await attempts()).toEqual(before);
   });
 
+  test.each([
+    ["application", "rm -r /var/www/chatbot/src /var/www/chatbot/data/uploads; systemctl stop nginx"],
+    [
+      "database",
+      "systemctl stop chatbot-worker php8.2-fpm && printf damaged >/var/www/chatbot/data/admin.db",
+    ],
+  ])("gets its %s back alone, from the members that hold it", async (part, damage) => {
+    await host.onHost(damage);
+    const { exitCode, stdout, stderr } = await rebuild(
+      ...["--only", part, "--point", id, "--again", host.machine.address, "--without-pulumi"],
+    );
+    expect(exitCode, stderr).toBe(0);
+    expect(recordOf(stdout)).toMatchObject({ only: part, outcome: "recovered" });
+    expect(
+      await host.onHost(
+        "sqlite3 -cmd '.timeout 5000' /var/www/chatbot/data/admin.db 'SELECT count(*) FROM agents'",
+      ),
+    ).toBe(`${sample.rows["agents"]}\n`);
+  });
+
   test("keeps the key nowhere: not on the host, not in state, records and logs; a planted control is found", async () => {
     const secret = /AGE-SECRET-KEY-1\w+/.exec(key)?.[0] ?? "no key";
     const everywhere = `grep -rlsF ${secret} /etc /home /opt /root /run /srv /tmp /usr/local /var || true`;
