@@ -23,12 +23,28 @@ fact() { jq -nc --arg name "$1" --argjson value "$2" '{($name): $value}' >>"$REC
 # text STRING: the string as JSON.
 text() { jq -nc --arg text "$1" '$text'; }
 
-# fail WHAT WHY NEXT: ends the step with an error that the operator can act on.
+# fail WHAT WHY NEXT: ends the step with an error that the operator can act on. What stands in `discard` is removed: it is of no
+# use to the next attempt, and what still serves may need the room.
 error_file=$RECOVERY_WORK/error.json
+discard=()
 fail() {
   jq -nc --arg what "$1" --arg why "$2" --arg next "$3" '{$what, $why, $next}' >"$error_file"
+  rm -rf -- "${discard[@]}"
   printf '%s\n' "$@" >&2
   exit 1
+}
+
+# fail_writing PATH WHAT WHY NEXT: as fail; but when the disk of PATH is full, that is why.
+fail_writing() {
+  local available files files_free size mount full=
+  read -r available files files_free size mount < <(df --block-size=1 --output=avail,itotal,iavail,size,target "$1" | tail -n 1)
+  if [[ $available -lt $((1 << 20)) ]]; then full="all of its $((size >> 20)) MiB are used"; fi
+  # Some file systems make room for names as they need it, and tell of none.
+  if [[ $files =~ ^[1-9] && $files_free == 0 ]]; then full="it holds $files files and can take no more"; fi
+  if [[ -n $full ]]; then
+    fail "$2" "the disk at $mount is full: $full" "make room there, or take a larger disk; then run the recovery again: it goes on with this step"
+  fi
+  fail "${@:2}"
 }
 
 # folder PATH OWNER GROUP MODE: makes a folder. One that is there is somebody's, such as /srv or /var/log, and stays as it is.

@@ -31,9 +31,12 @@ sqlite_stage() {
   name=$(of_database name) member=$(of_database member)
   file=$staging/databases/$name.db
   case $member in
-  *.gz) gzip -dc "$staging/content/$member" >"$file" ;;
+  *.gz)
+    discard+=("$file")
+    gzip -dc "$staging/content/$member" >"$file"
+    ;;
   *) [[ ! -e $staging/content/$member && -e $file ]] || mv "$staging/content/$member" "$file" ;; # moved by an attempt that was cut off
-  esac || fail "the database $name cannot be unpacked" "$member is damaged" "choose another restore point"
+  esac || fail_writing "$staging" "the database $name cannot be unpacked" "$member is damaged" "choose another restore point"
   integrity=$(sqlite_staged 'PRAGMA integrity_check;') || true
   [[ $integrity == ok ]] || fail "the database $name is corrupt" "integrity_check said: $(head -n 1 <<<"$integrity")" "choose an older restore point: npx recovery points list"
   # PHP leaves foreign keys off, so an old site may have rows without their parent in all of its backups. That is the site's

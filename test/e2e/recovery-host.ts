@@ -8,6 +8,8 @@ import { prepareSample } from "../../examples/chatbot/prepare.ts";
 import { baseNeeds } from "../../machines/base.ts";
 import { ensureDebianPackages } from "../../machines/debian-packages.ts";
 import { createMachine, machineNeeds, type Machine } from "../../machines/nspawn.ts";
+import { ensureBaked } from "../../run/bake.ts";
+import { loadSite } from "../../site/load.ts";
 import { startAgent, type ThrowAwayAgent } from "../../ssh/agent.ts";
 import { connect, type SshConnection } from "../../ssh/connection.ts";
 
@@ -62,14 +64,20 @@ export const besides = ["--old-host-is-off", "--skip-dns", "--watch", "0s"];
 
 export type SampleOptions = Parameters<typeof prepareSample>[0];
 
-export async function recoveryHost(options: SampleOptions = {}): Promise<RecoveryHost> {
+/** `baked`: a host that has the site's packages already, for what is not about them. */
+export async function recoveryHost({
+  baked = false,
+  ...options
+}: SampleOptions & { baked?: boolean } = {}): Promise<RecoveryHost> {
   await needed();
   const directory = await mkdtemp(join(tmpdir(), "recovery-test-"));
   const sample = await prepareSample({ ...options, directory });
   const { site } = sample;
+  const base = baked ? (await ensureBaked((await loadSite(site)).site, say)).base : undefined;
   const agent = await startAgent();
   const machine = await createMachine({
     release: "12",
+    ...(base && { base }),
     authorizedKeys: [agent.publicKey],
     admittedHosts: [],
     say,

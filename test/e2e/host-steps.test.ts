@@ -1,0 +1,470 @@
+import { createHash, randomBytes } from "node:crypto";
+import { mkdir, mkdtemp, readFile, rm, truncate, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { buffer } from "node:stream/consumers";
+import { isDeepStrictEqual } from "node:util";
+import { gzipSync } from "node:zlib";
+import { execa } from "execa";
+import { type Header, pack } from "tar-stream";
+import fc from "fast-check";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { stepCommand } from "../../runbook/command.ts";
+import type { Facts } from "../../runbook/step.ts";
+import type { SshConnection } from "../../ssh/connection.ts";
+import { HostSession } from "../../ssh/host-session.ts";
+import { recoveryHost, type RecoveryHost } from "./recovery-host.ts";
+
+let host: RecoveryHost;
+let session: HostSession;
+let connection: SshConnection;
+let work: string;
+/** The sample's database. */
+let database: Buffer;
+let asked = 0;
+
+const state = "/var/lib/recovery";
+const sha256 = (bytes: Buffer) => createHash("sha256").update(bytes).digest("hex");
+
+interface Result {
+  outcome: string;
+  facts: Facts;
+  error?: { what: string; why: string; next: string };
+}
+
+/** Asks the host for one step, as a run does. */
+async function step(script: string, inputs: Facts): Promise<Result> {
+  const { command, stdin } = stepCommand(
+    {
+      ...{ id: script, title: script, runbook: "1.6", script, inputs, secrets: [], triggers: [], after: [] },
+      ...{ budgetSeconds: 60, timeoutSeconds: 60 },
+    },
+    [`attempt ${++asked}`],
+  );
+  const { exitCode, stdout, stderr } = await connection.run(command, { stdin, timeoutSeconds: 90 });
+  const result = JSON.parse(stdout || stderr) as Result;
+  expect(exitCode).toBe(result.outcome === "done" ? 0 : 1);
+  return result;
+}
+
+type Entry = Partial<Header> & { name: string } & { content?: string | Buffer };
+
+async function tarOf(...entries: Entry[]): Promise<Buffer> {
+  const tar = pack();
+  for (const { content, ...header } of entries) tar.entry(header, content ?? "");
+  tar.finalize();
+  return buffer(tar);
+}
+
+/** Puts a file at a place of the host's. */
+async function place(path: string, content: Buffer): Promise<void> {
+  const file = join(host.machine.rootDirectory, state, path);
+  await mkdir(join(file, ".."), { recursive: true, mode: 0o700 });
+  await writeFile(file, content, { mode: 0o600 });
+}
+
+const manifest: Entry = { name: "point/MANIFEST.txt", content: "Backup Status: SUCCESS\n" };
+const uploads: Entry = { name: "point/files/uploads.tar.gz", content: "uploads" };
+
+async function unpack(archive: Buffer, members = ["files/uploads.tar.gz"]): Promise<Result> {
+  await place(`fetched/${sha256(archive)}`, archive);
+  return step("unpack", {
+    sha256: sha256(archive),
+    manifestSha256: sha256(Buffer.from(String(manifest.content))),
+    members,
+  });
+}
+
+async function stageFiles(archive: Buffer): Promise<Result> {
+  await place("staging/content/files/uploads.tar.gz", archive);
+  const folder = { path: "/srv/site/uploads", member: "files/uploads.tar.gz", kind: "uploads" };
+  return step("stage-files", { folders: [folder], databasePaths: [] });
+}
+
+async function stageDatabase(content: Buffer): Promise<Result> {
+  await place("staging/content/database/admin.db.gz", gzipSync(content));
+  const admin = {
+    kind: "sqlite",
+    name: "admin",
+    path: "/srv/site/admin.db",
+    member: "database/admin.db.gz",
+  };
+  return step("stage-databases", { databases: [admin] });
+}
+
+/** A tar with a file of nothing but a hole. */
+async function holes(name: string, size: number): Promise<Buffer> {
+  const folder = join(work, "holes");
+  await rm(folder, { recursive: true, force: true });
+  await mkdir(join(folder, name, ".."), { recursive: true });
+  await writeFile(join(folder, name), "");
+  await truncate(join(folder, name), size);
+  const { stdout } = await execa("tar", ["-C", folder, "-cSf", "-", name.split("/")[0] ?? ""], {
+    encoding: "buffer",
+    stripFinalNewline: false,
+  });
+  return Buffer.from(stdout);
+}
+
+/** What leads out of an archive, and what each kind of thing is that has no place in one. `top` is its one folder. */
+const hostile = (top: string): [string, Entry[], RegExp][] => [
+  ["../", [{ name: `${top}/../../../../../../tmp/escaped`, content: "x" }], /^tar: Removing leading/],
+  ["an absolute name", [{ name: "/tmp/escaped", content: "x" }], /^tar: Removing leading/],
+  [
+    "a link that leads out",
+    [{ name: `${top}/out`, type: "symlink", linkname: "../../../.." }],
+    /^out -> \.\./,
+  ],
+  [
+    "a file behind a link that leads out",
+    [
+      { name: `${top}/out`, type: "symlink", linkname: "/tmp" },
+      { name: `${top}/out/escaped`, content: "x" },
+    ],
+    /tar: .*out\/escaped: Cannot open/,
+  ],
+  [
+    "a hard link to a file of the host",
+    [{ name: `${top}/shadow`, type: "link", linkname: "/etc/shadow" }],
+    /^tar: Removing leading/,
+  ],
+  [
+    "a device",
+    [{ name: `${top}/disk`, type: "block-device", devmajor: 8, devminor: 0 }],
+    /the first is .*disk|mknod/,
+  ],
+  ["a named pipe", [{ name: `${top}/pipe`, type: "fifo" }], /the first is .*pipe/],
+];
+
+beforeAll(async () => {
+  host = await recoveryHost({ baked: true });
+  work = await mkdtemp(join(tmpdir(), "host-steps-"));
+  const { machine, agent, sample } = host;
+  await host.onHost("apt-get -qq update && apt-get -qq -y install --no-install-recommends zstd >/dev/null");
+  session = new HostSession({
+    target: { ...machine, agentSocketPath: agent.socketPath },
+    run: { id: "test", who: "a test", why: "see what steps say" },
+    secrets: () => Promise.resolve({}),
+    relayedFiles: [],
+    say: () => undefined,
+  });
+  connection = await session.open();
+  const id = sample.archive.replace(/^.*\/|\.tar\.gz$/g, "");
+  await execa("tar", ["-xzf", sample.archive, "-C", work]);
+  await execa("gunzip", [join(work, id, "database/admin.db.gz")]);
+  database = await readFile(join(work, id, "database/admin.db"));
+});
+
+afterAll(async () => {
+  await session.close();
+  await rm(work, { recursive: true, force: true });
+  await host.close();
+});
+
+describe("an archive", () => {
+  test("that is sound is unpacked", async () => {
+    expect(await unpack(gzipSync(await tarOf(manifest, uploads)))).toMatchObject({
+      outcome: "done",
+      facts: { files: 2 },
+    });
+  });
+
+  test("that is cut, empty, or none is told so, and nothing of it stays", async () => {
+    const whole = gzipSync(await tarOf(manifest, { ...uploads, content: randomBytes(50_000) }));
+    const cut = [0.1, 0.5, 0.9].map((part) => whole.subarray(0, whole.length * part));
+    for (const archive of [...cut, whole.subarray(0, -1), Buffer.alloc(0), Buffer.from("no archive")]) {
+      const { outcome, error } = await unpack(archive);
+      expect({ outcome, error }).toMatchObject({
+        outcome: "failed",
+        error: {
+          what: `the archive ${sha256(archive)} cannot be unpacked`,
+          why: expect.stringMatching(/^it is cut, damaged or hostile: (gzip|tar): /) as string,
+          next: "choose another restore point: npx recovery points list",
+        },
+      });
+      expect(await host.onHost(`ls ${state}`)).not.toContain("staging");
+    }
+  });
+
+  test.each(hostile("point"))("with %s is refused, and reaches nothing", async (_, entries, why) => {
+    const { outcome, error } = await unpack(gzipSync(await tarOf(manifest, uploads, ...entries)));
+    expect(outcome).toBe("failed");
+    expect(error?.why.replace("it is cut, damaged or hostile: ", "")).toMatch(why);
+    expect(await host.onHost(`ls /tmp ${state}`)).not.toMatch(/escaped|staging/);
+  });
+
+  test("whose manifest, or a member, is not what was chosen is refused", async () => {
+    const other = await unpack(
+      gzipSync(await tarOf({ ...manifest, content: "Backup Status: PARTIAL" }, uploads)),
+    );
+    expect(other.error?.what).toBe("the archive's manifest is not the one that was chosen");
+    const lacking = await unpack(gzipSync(await tarOf(manifest, { ...uploads, content: "" })));
+    expect(lacking.error?.what).toBe("the archive lacks what site.yaml names: files/uploads.tar.gz");
+  });
+
+  test("with a file of 1 TiB that is a hole is refused before anybody reads it", async () => {
+    const { error } = await unpack(gzipSync(await holes("point/MANIFEST.txt", 2 ** 40)));
+    expect(error?.why).toMatch(/^1048\d{3} MiB of it are holes in files, and \d+ MiB are free$/);
+    expect(await host.onHost(`ls ${state}`)).not.toContain("staging");
+  });
+});
+
+describe("an archive within the archive", () => {
+  test.each(hostile("uploads"))("with %s is refused, and reaches nothing", async (_, entries, why) => {
+    const sound = { name: "uploads/a.txt", content: "a" };
+    const { outcome, error } = await stageFiles(gzipSync(await tarOf(sound, ...entries)));
+    expect(outcome).toBe("failed");
+    expect(error?.why.replace("it is cut, damaged or hostile: ", "")).toMatch(why);
+    expect(await host.onHost(`ls /tmp ${state}/staging/files`)).not.toMatch(/escaped|^0$/m);
+  });
+
+  test("with links that stay inside it is staged", async () => {
+    const inside: Entry[] = [
+      { name: "uploads/a.txt", content: "a" },
+      { name: "uploads/b.txt", type: "symlink", linkname: "a.txt" },
+      { name: "uploads/c.txt", type: "link", linkname: "uploads/a.txt" },
+    ];
+    expect(await stageFiles(gzipSync(await tarOf(...inside)))).toMatchObject({
+      outcome: "done",
+      facts: { "/srv/site/uploads": { files: 2, bytes: 2 } },
+    });
+  });
+
+  test("that is cut is refused", async () => {
+    const whole = gzipSync(await tarOf({ name: "uploads/a.txt", content: randomBytes(5000) }));
+    expect((await stageFiles(whole.subarray(0, 2000))).error?.what).toBe(
+      "the archive uploads.tar.gz cannot be unpacked",
+    );
+  });
+});
+
+describe("an SQLite database in a good archive", () => {
+  test("that is corrupt, empty or none is refused", async () => {
+    expect((await stageDatabase(database)).outcome).toBe("done");
+    const corrupt = Buffer.from(database);
+    randomBytes(4096).copy(corrupt, 4096);
+    expect((await stageDatabase(corrupt)).error).toMatchObject({
+      what: "the database admin is corrupt",
+      why: expect.stringContaining("integrity_check said: ") as string,
+    });
+    expect((await stageDatabase(Buffer.from("no database at all".repeat(100)))).error).toMatchObject({
+      what: "the database admin is corrupt",
+      why: "integrity_check said: Error: in prepare, file is not a database (26)",
+    });
+    expect((await stageDatabase(Buffer.alloc(0))).error?.what).toBe("the database admin has no tables");
+  });
+});
+
+describe("a member of our own format", () => {
+  const inventory = async (files: Record<string, Buffer>) =>
+    tarOf({
+      name: "SHA256SUMS",
+      content: Object.entries(files)
+        .map(([name, bytes]) => `${sha256(bytes)}  ${name}\n`)
+        .join(""),
+    });
+
+  /** Unpacks a point of one folder. What the manifest and the inventory say of its member may be something else. */
+  async function unpackMembers(member: Buffer, said: { unpackedBytes?: number; backedUp?: Buffer } = {}) {
+    const configuration = await tarOf({ name: ".env", content: "A=b\n" });
+    const tars = {
+      "inventory.tar": await inventory({
+        "uploads-1.tar": said.backedUp ?? member,
+        "config.tar": configuration,
+      }),
+      "uploads-1.tar": member,
+      "config.tar": configuration,
+    };
+    const input = async (name: keyof typeof tars) => {
+      const zstd = { input: tars[name], encoding: "buffer", stripFinalNewline: false } as const;
+      const stored = Buffer.from((await execa("zstd", ["-q", "-c"], zstd)).stdout);
+      await place(`fetched/${sha256(stored)}`, stored);
+      const unpackedBytes = (name === "uploads-1.tar" ? said.unpackedBytes : undefined) ?? tars[name].length;
+      return { name: `${name}.zst`, bytes: stored.length, unpackedBytes, sha256: sha256(stored) };
+    };
+    return step("unpack-members", {
+      ...{ from: "fetched", identity: "", databases: [], required: ["config/.env"] },
+      inventory: [await input("inventory.tar")],
+      configuration: [await input("config.tar")],
+      folders: [{ name: "uploads", members: [await input("uploads-1.tar")] }],
+    });
+  }
+  const sound = { name: "uploads/a.txt", content: "a" };
+
+  test("that is sound is unpacked", async () => {
+    expect(await unpackMembers(await tarOf(sound))).toMatchObject({ outcome: "done", facts: { files: 2 } });
+  });
+
+  test("that disagrees with the manifest, or with what was backed up, is refused, and nothing of the point stays", async () => {
+    const member = await tarOf(sound);
+    const longer = await unpackMembers(member, { unpackedBytes: member.length - 512 });
+    expect(longer.error?.what).toBe("uploads-1.tar.zst holds more than its manifest says");
+    expect(await host.onHost(`ls ${state}`)).not.toContain("staging");
+    const other = await unpackMembers(member, { backedUp: Buffer.from("another") });
+    expect(other.error?.what).toBe("uploads-1.tar.zst holds something else than was backed up");
+    expect(await host.onHost(`ls ${state}`)).not.toContain("staging");
+  });
+
+  test.each(hostile("uploads"))("with %s is refused, and reaches nothing", async (_, entries, why) => {
+    const { outcome, error } = await unpackMembers(await tarOf(sound, ...entries));
+    expect(outcome).toBe("failed");
+    expect(error?.why.replace("its content was refused: ", "")).toMatch(why);
+    expect(await host.onHost(`ls /tmp ${state}`)).not.toMatch(/escaped|staging/);
+  });
+
+  test("with a file of 1 TiB that is a hole is refused", async () => {
+    const { error } = await unpackMembers(await holes("uploads/hole", 2 ** 40));
+    expect(error).toMatchObject({ what: "uploads-1.tar.zst cannot be unpacked" });
+    expect(await host.onHost(`ls ${state}`)).not.toContain("staging");
+  });
+});
+
+describe("an environment file", () => {
+  test.each([
+    ["with spaces, quotes, #, $ and a byte order mark", "\n"],
+    ["that was edited on Windows", "\r\n"],
+  ])("%s is understood; a variable that is missing or empty is named", async (_, end) => {
+    const lines = [
+      "# settings",
+      `CHATBOT_NAME="The \\"sample\\" # 1, \\$5"`,
+      "export TOKEN='with # and $ and \" in it'   # a comment",
+      "PLAIN = a value with spaces   # a comment",
+      "HASH=not#one",
+      `EMPTY=""`,
+      "COMMENTED= # nothing",
+    ];
+    await place("env", Buffer.from(`\ufeff${lines.join(end)}${end}`));
+    const said = await step("configuration", {
+      ...{ path: "/srv", owner: "root", environmentFile: `${state}/env`, load: "", databases: [] },
+      requiredVariables: ["CHATBOT_NAME", "TOKEN", "PLAIN", "HASH", "EMPTY", "COMMENTED", "ABSENT"],
+    });
+    expect(said).toMatchObject({
+      outcome: "failed",
+      error: {
+        what: `${state}/env lacks EMPTY COMMENTED ABSENT`,
+        next: `add them to ${state}/env on the host, or choose another restore point`,
+      },
+    });
+    expect(await php([(await readFile(join(host.machine.rootDirectory, state, "env"))).toString()])).toEqual([
+      {
+        CHATBOT_NAME: `The "sample" # 1, $5`,
+        TOKEN: `with # and $ and " in it`,
+        PLAIN: "a value with spaces",
+        HASH: "not#one",
+        EMPTY: "",
+        COMMENTED: "",
+      },
+    ]);
+  });
+
+  test("whatever it holds, has the same values for the recovery as for the site's PHP", async () => {
+    const piece = fc.constantFrom(..."ab # $'\"\\=\t\u00a0é", "\\n", "\\t", "\\\\", '\\"', "\\$", "${a}");
+    const text = fc.array(piece, { maxLength: 8 }).map((pieces) => pieces.join(""));
+    const value = fc.oneof(
+      text,
+      text.map((one) => `"${one.replaceAll(/"|\\$/g, "")}"`),
+      text.map((one) => `'${one.replaceAll("'", "")}'`),
+    );
+    const line = fc
+      .tuple(
+        fc.constantFrom("", "export ", "  "),
+        fc.constantFrom("A", "B_1", "c"),
+        value,
+        fc.constantFrom("", " # x", " "),
+      )
+      .map(([before, name, content, after]) => `${before}${name}=${content}${after}`);
+    const files = fc.sample(
+      fc
+        .tuple(
+          fc.constantFrom("", "\ufeff"),
+          fc.array(fc.oneof(line, fc.constantFrom("", "# x")), { maxLength: 4 }),
+          fc.constantFrom("\n", "\r\n", "\r"),
+        )
+        .map(([mark, lines, end]) => mark + lines.join(end)),
+      { numRuns: 1000, seed: 1 },
+    );
+    const byPhp = await php(files);
+    const program = `include "environment"; map(reduce variables as $one ({}; .[$one.name] = $one.value))`;
+    const { stdout } = await connection.run(`jq -c -L /usr/local/lib/recovery/current '${program}'`, {
+      stdin: JSON.stringify(files),
+      timeoutSeconds: 60,
+    });
+    const byRecovery = JSON.parse(stdout) as unknown[];
+    const readable = files.flatMap((file, at) =>
+      byPhp[at] === null ? [] : [{ file, php: byPhp[at], recovery: byRecovery[at] }],
+    );
+    expect(readable.length).toBeGreaterThan(400);
+    expect(readable.filter(({ php: seen, recovery }) => !isDeepStrictEqual(seen, recovery))).toEqual([]);
+  });
+
+  /** What the sample's own reader makes of environment files; null of one that it refuses. */
+  async function php(files: string[]): Promise<unknown[]> {
+    const reader = new URL("../../examples/chatbot/app/src/EnvironmentFile.php", import.meta.url);
+    await place("EnvironmentFile.php", await readFile(reader));
+    const program = `require "${state}/EnvironmentFile.php";
+      echo json_encode(array_map(function ($text) {
+        file_put_contents("${state}/env", $text);
+        try { return (object) Chatbot\\EnvironmentFile::read("${state}/env"); } catch (RuntimeException) { return null; }
+      }, json_decode(stream_get_contents(STDIN))), JSON_THROW_ON_ERROR);`;
+    const { stdout, stderr } = await connection.run(`php -r '${program}'`, {
+      stdin: JSON.stringify(files),
+      timeoutSeconds: 60,
+    });
+    expect(stderr).toBe("");
+    return JSON.parse(stdout) as unknown[];
+  }
+});
+
+describe("a disk that is full", () => {
+  /** The disk that recovery keeps its things on, with room for this much only. */
+  beforeAll(async () => {
+    await host.onHost(
+      `cp -a ${state} /root/kept && mount -t tmpfs -o size=8m,nr_inodes=1000 tmpfs ${state} && cp -a /root/kept/ledger /root/kept/logs /root/kept/lock.json ${state}/`,
+    );
+  });
+  afterAll(async () => {
+    await host.onHost(`umount ${state}`);
+  });
+  const enlarge = (size: string) => host.onHost(`mount -o remount,${size} ${state}`);
+  const full = (why: string) => ({
+    outcome: "failed",
+    error: {
+      why,
+      next: "make room there, or take a larger disk; then run the recovery again: it goes on with this step",
+    },
+  });
+
+  test("is named, what was begun makes room again, and once there is more the step comes to its end", async () => {
+    const archive = gzipSync(
+      await tarOf(
+        manifest,
+        { ...uploads, content: randomBytes(3_000_000) },
+        { name: "point/b", content: randomBytes(3_000_000) },
+      ),
+    );
+    expect(await unpack(archive)).toMatchObject(
+      full(`the disk at ${state} is full: all of its 8 MiB are used`),
+    );
+    expect(await host.onHost(`ls ${state}`)).not.toContain("staging");
+    await enlarge("size=32m");
+    expect(await unpack(archive)).toMatchObject({ outcome: "done" });
+
+    await enlarge("size=14m");
+    const larger = Buffer.concat([database, Buffer.alloc(8_000_000)]);
+    expect(await stageDatabase(larger)).toMatchObject(
+      full(`the disk at ${state} is full: all of its 14 MiB are used`),
+    );
+    await enlarge("size=32m");
+    expect((await stageDatabase(database)).outcome).toBe("done");
+  });
+
+  test("is named too when it is full of names: more files than it can take, each of them empty", async () => {
+    const many = Array.from({ length: 1500 }, (_, at): Entry => ({ name: `uploads/${at}` }));
+    const archive = gzipSync(await tarOf(...many));
+    expect(await stageFiles(archive)).toMatchObject(
+      full(`the disk at ${state} is full: it holds 1000 files and can take no more`),
+    );
+    await enlarge("nr_inodes=10000");
+    expect((await stageFiles(archive)).outcome).toBe("done");
+  });
+});
