@@ -358,7 +358,10 @@ describe("an environment file", () => {
   });
 
   test("whatever it holds, has the same values for the recovery as for the site's PHP", async () => {
-    const piece = fc.constantFrom(..."ab # $'\"\\=\t\u00a0é", "\\n", "\\t", "\\\\", '\\"', "\\$", "${a}");
+    const piece = fc.constantFrom(
+      ...["a", "b", " ", "#", "$", "'", '"', "\\", "=", "\t", "\u00a0", "é"],
+      ...["\\n", "\\t", "\\\\", '\\"', "\\$", "${a}"],
+    );
     const text = fc.array(piece, { maxLength: 8 }).map((pieces) => pieces.join(""));
     const value = fc.oneof(
       text,
