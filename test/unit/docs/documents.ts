@@ -26,11 +26,14 @@ export function page(path: string): string {
 
 const fence = /^```(\w*)\n(.*?)^```$/gms;
 
-/** The lines of all fenced blocks of one kind. */
+/** The fenced blocks of one kind. */
+export function fencedBlocks(text: string, kind: string): string[] {
+  return [...text.matchAll(fence)].flatMap((match) => (match[1] === kind ? [match[2] ?? ""] : []));
+}
+
+/** The lines of all of them. */
 export function fencedLines(text: string, kind: string): string[] {
-  return [...text.matchAll(fence)].flatMap((match) =>
-    match[1] === kind ? (match[2] ?? "").trim().split("\n") : [],
-  );
+  return fencedBlocks(text, kind).flatMap((block) => block.trim().split("\n"));
 }
 
 /** The text without its fenced blocks. */

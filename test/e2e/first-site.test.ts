@@ -1,0 +1,127 @@
+import { chmod, cp, mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { execa } from "execa";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { ensureDebianPackages } from "../../machines/debian-packages.ts";
+import { fencedBlocks, fencedLines, page } from "../unit/docs/documents.ts";
+import { commandLine } from "./drill-process.ts";
+import { needed, say } from "./recovery-host.ts";
+
+/** docs/first-site.md, followed word for word: by an owner whose server and computer are two folders here. */
+const text = page("docs/first-site.md");
+const [status = "", bundle = "", backup = "", fetch = ""] = fencedBlocks(text, "bash");
+const [siteFile = ""] = fencedBlocks(text, "yaml");
+
+const program: Record<string, string> = {
+  "public/index.php": `<?php
+$database = new PDO('sqlite:' . __DIR__ . '/../data/club.db');
+$members = (int) $database->query('SELECT count(*) FROM members')->fetchColumn();
+$photos = count(glob(__DIR__ . '/../data/photos/*.jpg'));
+echo "<!doctype html><title>Photo club</title><p>$photos photos of our members, who are $members";
+`,
+  "composer.json": `{ "name": "club/site", "require": { "php": ">=8.2" } }\n`,
+  ".gitignore": "/.env\n/data\n/vendor\n/composer.lock\n",
+  "server/nginx.conf": `server {
+    listen 80;
+    server_name club.example.org;
+    root /var/www/club/public;
+    index index.php;
+    location / { try_files $uri $uri/ =404; }
+    location ~ \\.php$ {
+        include snippets/fastcgi-php.conf;
+        fastcgi_pass unix:/run/php/php8.2-fpm.sock;
+    }
+}
+`,
+};
+
+let directory: string;
+let server: string;
+let owner: string;
+
+/** A line or script of the page, with the server's folders in the place of its paths. */
+const onServer = (script: string) =>
+  script
+    .replaceAll("/var/www/club", join(server, "var/www/club"))
+    .replaceAll("/var/backups/club", join(server, "var/backups/club"))
+    .replaceAll("root@192.0.2.9:", "");
+
+const bash = (script: string, cwd: string) =>
+  execa("bash", ["-c", script], { cwd, env: { XDG_STATE_HOME: join(directory, "state") } });
+
+/** A line of a console block, carried out as it stands there, with `more` at its end. */
+async function asked(begin: string, more: string[] = []): Promise<string> {
+  const line = fencedLines(text, "console").find((one) => one.startsWith(`npx recovery ${begin}`));
+  if (line === undefined) throw new Error(`the page has no line npx recovery ${begin}`);
+  const { stdout, stderr } = await bash(
+    [line.replace("npx recovery", `'${process.execPath}' '${commandLine}'`), ...more].join(" "),
+    owner,
+  );
+  return `${stdout}\n${stderr}`;
+}
+
+beforeAll(async () => {
+  await needed();
+  await ensureDebianPackages([{ command: "rsync", package: "rsync" }], say);
+  directory = await mkdtemp(join(tmpdir(), "first-site-test-"));
+  server = join(directory, "server");
+  owner = join(directory, "owner");
+  const club = join(server, "var/www/club");
+  for (const [name, content] of Object.entries(program)) {
+    await mkdir(dirname(join(club, name)), { recursive: true });
+    await writeFile(join(club, name), content);
+  }
+  await mkdir(join(club, "data/photos"), { recursive: true });
+  for (const name of ["harbour.jpg", "a wedding.jpg"]) await writeFile(join(club, "data/photos", name), name);
+  await writeFile(join(club, "data/settings.json"), "{}");
+  await writeFile(join(club, ".env"), 'MAIL_PASSWORD="not a real one"\n');
+  await execa("sqlite3", [
+    join(club, "data/club.db"),
+    "CREATE TABLE members (id INTEGER PRIMARY KEY, name TEXT); INSERT INTO members (name) VALUES ('Ada'), ('Grace')",
+  ]);
+  await bash(
+    "git init -q -b main && git add -A && git -c user.name=club -c user.email=webmaster@club.example.org commit -qm 'The site' && git tag v1.0.0",
+    club,
+  );
+  await mkdir(owner);
+});
+
+afterAll(async () => {
+  await rm(directory, { recursive: true, force: true });
+});
+
+test("the program on the server is what its repository holds, and a bundle takes it along", async () => {
+  const { stdout } = await bash(onServer(status), server);
+  expect(stdout).toBe("v1.0.0");
+  await bash(bundle, join(server, "var/www/club"));
+  await cp(join(server, "var/www/club/club.bundle"), join(owner, "club.bundle"));
+  await rm(join(server, "var/www/club/club.bundle"));
+});
+
+test("the backup makes one archive and leaves nothing else, and comes to the owner's computer", async () => {
+  const script = join(server, "club-backup");
+  await writeFile(script, onServer(backup));
+  await chmod(script, 0o700);
+  await execa(script);
+  const made = await readdir(join(server, "var/backups/club"));
+  expect(made).toEqual([expect.stringMatching(/^full_backup_\d{8}_\d{6}\.tar\.gz$/)]);
+  await bash(onServer(fetch), owner);
+  expect(await readdir(join(owner, "backups"))).toEqual(made);
+});
+
+test("site.yaml as it stands on the page is understood, and the archive can be restored", async () => {
+  await writeFile(join(owner, "site.yaml"), siteFile);
+  await asked("config check");
+  expect(await asked("points list")).toMatch(/^complete +full_backup_\d{8}_\d{6} /);
+  expect(await asked("points verify")).toMatch(/full_backup_\d{8}_\d{6}/);
+});
+
+test("the drill brings the club back", async () => {
+  // The page's packages are those of the sample: with them baked it is the same, and takes a quarter of the time.
+  const printed = await asked("drill", ["--baked"]);
+  expect(printed).toMatch(/The front page shows photos .* ok/);
+  expect(printed).toMatch(/There are members +2 rows +ok/);
+  expect(printed).toMatch(/^recovered club from full_backup_\d{8}_\d{6} in /m);
+  expect(printed).toMatch(/^page: +\/.*run\.html$/m);
+});
