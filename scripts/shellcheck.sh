@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every bash file of the project through shellcheck. Debian's package is installed when root on Debian lacks it.
+# Every bash file of the project, but not what a page quotes, through shellcheck. Debian's package is installed when root on Debian lacks it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 if ! command -v shellcheck >/dev/null; then
@@ -11,5 +11,5 @@ if ! command -v shellcheck >/dev/null; then
     exit 3
   fi
 fi
-git ls-files -z --cached --others --exclude-standard | xargs -0r grep -lIE --null '^#!.*\b(bash|sh)\b|^# shellcheck shell=bash' |
+git ls-files -z --cached --others --exclude-standard ':!*.md' | xargs -0r grep -lIE --null '^#!.*\b(bash|sh)\b|^# shellcheck shell=bash' |
   xargs -0r shellcheck --external-sources
