@@ -4,8 +4,9 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { execa } from "execa";
+import type { DebianRelease } from "../site/debian-versions.ts";
 import { OperatorError, exitCodes } from "../site/operator-error.ts";
-import { codenames, findDebianMirror, sourcesOf, type DebianRelease } from "./debian-mirror.ts";
+import { codenames, findDebianMirror, sourcesOf } from "./debian-mirror.ts";
 import { ensureDebianPackages, pathWithSystemFolders, type DebianNeed } from "./debian-packages.ts";
 
 /** What machines lie over as overlays, never written to: a blank Debian, or one with packages baked in. */

@@ -1,12 +1,11 @@
 import { execa } from "execa";
+import type { DebianRelease } from "../site/debian-versions.ts";
 
 /** Where Debian's packages come from; both without a trailing slash. */
 export interface DebianMirror {
   archive: string;
   security: string;
 }
-
-export type DebianRelease = "12" | "13";
 
 export const codenames: Record<DebianRelease, string> = { "12": "bookworm", "13": "trixie" };
 

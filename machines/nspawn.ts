@@ -7,7 +7,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { stripVTControlCharacters } from "node:util";
 import { OperatorError, exitCodes } from "../site/operator-error.ts";
 import { baseNeeds, ensureBase, type Base } from "./base.ts";
-import type { DebianRelease } from "./debian-mirror.ts";
+import type { DebianRelease } from "../site/debian-versions.ts";
 import { ensureDebianPackages, type DebianNeed } from "./debian-packages.ts";
 import { guestFiles, privateFolders, type GuestFile } from "./guest-files.ts";
 import { startKeeper, type Keeper } from "./keeper.ts";

@@ -4,7 +4,9 @@ import { exclusively } from "../engine/exclusive.ts";
 import { baseNeeds, ensureBase } from "../machines/base.ts";
 import { ensureDebianPackages } from "../machines/debian-packages.ts";
 import { createMachine, machineNeeds, sweepMachines, type Machine } from "../machines/nspawn.ts";
+import type { DebianRelease } from "../site/debian-versions.ts";
 import { loadSite, type LoadedSite } from "../site/load.ts";
+import type { Site } from "../site/schema.ts";
 import { startAgent, type ThrowAwayAgent } from "../ssh/agent.ts";
 import { sitePoints } from "../stacks/prepare.ts";
 import { ensureBaked } from "./bake.ts";
@@ -24,6 +26,8 @@ export interface DrillOptions {
   pointId?: string;
   /** Only points with data of before this moment. */
   before?: Date;
+  /** Onto this Debian, with its PHP and PostgreSQL, whatever site.yaml says. */
+  release?: DebianRelease;
   /** Carry the steps out directly, with no Pulumi engine. */
   withoutPulumi: boolean;
   /** Leave the machine, and say how to get in. */
@@ -54,7 +58,7 @@ const needs = [
  * machine and all that was restored on it are gone at the end, unless it is to be kept.
  */
 export async function drill(options: DrillOptions): Promise<DrillResult> {
-  const loaded = await loadSite(options.siteFile);
+  const loaded = await loadSite(options.siteFile, options.release);
   const { reporter, signal } = options;
   const say = (line: string) => {
     reporter.say(line);
@@ -115,7 +119,13 @@ async function onMachine(
     const target = { address, port, user, hostKey, agentSocketPath: agent.socketPath };
     const result = await recover({
       kind: "drill",
-      settings: { siteFile, pin, attempt: 1, run: { id: run, who: "a drill", why: `drill ${site.name}` } },
+      settings: {
+        siteFile,
+        ...(options.release === undefined ? {} : { release: options.release }),
+        pin,
+        attempt: 1,
+        run: { id: run, who: "a drill", why: `drill ${site.name}` },
+      },
       target,
       executor: executor({ stack: `${site.name}.staging`, directory: join(work.path, "stack") }),
       runDirectory,
@@ -126,6 +136,7 @@ async function onMachine(
         breaches: made.wall.canary.touched.map(({ from, protocol }) => `${protocol} from ${from}`),
         notes: [
           "the machine is a container without a route: a wall against accidents, not against an attacker who is root in it",
+          ...(options.release === undefined ? [] : [releaseNote(site)]),
           ...passedOver,
           ...made.wall.refused.map(({ host }) => `refused by the wall: ${host}`),
         ],
@@ -165,6 +176,10 @@ async function onMachine(
       await rmdir(runDirectory).catch(() => undefined); // holds the record, unless the run ended before there was one
     }
   }
+}
+
+function releaseNote({ server: { release }, php }: Site): string {
+  return `onto Debian ${release} with PHP ${php.version}, as --release says: a rebuild takes what site.yaml names`;
 }
 
 /** What is of no use once the machine is gone: the state of its stack, temporary files. */

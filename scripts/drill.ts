@@ -1,17 +1,20 @@
 import { Command } from "commander";
 import { report } from "../evidence/report.ts";
+import type { DebianRelease } from "../site/debian-versions.ts";
 import { examples } from "./examples.ts";
 import { exitCodeOf } from "./exit-code.ts";
 import { length } from "./length.ts";
 import { moment } from "./moment.ts";
 import { display, progressOutput } from "./display.ts";
 import { recordedIn } from "./recorded-in.ts";
+import { releaseOption } from "./release-option.ts";
 import { interruption } from "./interruption.ts";
 
 interface Options {
   site: string;
   point?: string;
   before?: Date;
+  release?: DebianRelease;
   watch: number;
   keep: boolean;
   withoutPulumi: boolean;
@@ -32,6 +35,7 @@ export function drillCommand(): Command {
       moment,
     )
     .option("--watch <duration>", "how long the recovered site is watched, such as 30min", length, 10)
+    .addOption(releaseOption())
     .option("--keep", "leave the machine when done, and say how to get in", false)
     .option("--without-pulumi", "carry the steps out directly over ssh, without a Pulumi engine", false)
     .option(
@@ -41,7 +45,7 @@ export function drillCommand(): Command {
     )
     .option("--json", "print the run's record as one JSON document", false)
     .option("--debug", "show where an error came from", false)
-    .addHelpText("after", examples("drill", "drill --before 2026-03-01T02:00Z --keep"))
+    .addHelpText("after", examples("drill", "drill --before 2026-03-01T02:00Z --keep", "drill --release 13"))
     .action(async (options: Options) => {
       // The engine's library takes a second to load: not for every --help.
       const { drill } = await import("../run/drill.ts");
@@ -53,6 +57,7 @@ export function drillCommand(): Command {
         siteFile: options.site,
         ...(options.point === undefined ? {} : { pointId: options.point }),
         ...(options.before === undefined ? {} : { before: options.before }),
+        ...(options.release === undefined ? {} : { release: options.release }),
         withoutPulumi: options.withoutPulumi,
         keep: options.keep,
         baked: options.baked,

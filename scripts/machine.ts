@@ -3,7 +3,9 @@ import { exitCodes, OperatorError } from "../site/operator-error.ts";
 import { examples } from "./examples.ts";
 import { listMachines, removeMachine } from "../machines/nspawn.ts";
 import { ensureBaked } from "../run/bake.ts";
+import type { DebianRelease } from "../site/debian-versions.ts";
 import { loadSite } from "../site/load.ts";
+import { releaseOption } from "./release-option.ts";
 import { interruption } from "./interruption.ts";
 
 const progress = (line: string) => {
@@ -31,10 +33,12 @@ export function machineCommand(): Command {
     .command("bake")
     .description("make a base system that has the site's packages already, for drill --baked")
     .option("--site <file>", "the site's configuration", "site.yaml")
+    .addOption(releaseOption())
     .option("--debug", "show where an error came from", false)
-    .action(async ({ site }: { site: string }) => {
+    .addHelpText("after", examples("machine bake", "machine bake --release 13"))
+    .action(async ({ site, release }: { site: string; release?: DebianRelease }) => {
       const { signal } = interruption("kill", progress);
-      const { folder } = await ensureBaked((await loadSite(site)).site, progress, signal);
+      const { folder } = await ensureBaked((await loadSite(site, release)).site, progress, signal);
       console.log(`baked: ${folder}`);
     });
   machine

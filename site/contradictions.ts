@@ -105,7 +105,10 @@ function versions({ php, server, packages }: ReadableSite): Issue[] {
     const version = /^php(\d+\.\d+)(-|$)/.exec(name)?.[1];
     if (version !== undefined && version !== php.version) {
       issues.push(
-        issue(["packages", index], `${name} belongs to another PHP than php.version ${php.version}`),
+        issue(
+          ["packages", index],
+          `${name} belongs to another PHP than php.version ${php.version}: an extension goes into php.extensions, without a version`,
+        ),
       );
     }
   }

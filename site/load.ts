@@ -4,6 +4,7 @@ import { LineCounter, parseDocument } from "yaml";
 import { z } from "zod";
 import { type ConfigurationError, ConfigurationErrors, pathText } from "./configuration-errors.ts";
 import { contradictions, type ReadableSite } from "./contradictions.ts";
+import { type DebianRelease, onRelease } from "./debian-versions.ts";
 import { type Issue, issueMessages } from "./issue-messages.ts";
 import { exitCodes, OperatorError } from "./operator-error.ts";
 import { type Site, siteSchema } from "./schema.ts";
@@ -21,12 +22,12 @@ export interface LoadedSite {
 const mostBytes = 1024 ** 2;
 
 /**
- * Reads a site.yaml.
+ * Reads a site.yaml. With `release` it is the site as it would be on that release of Debian, whatever site.yaml says.
  *
  * @throws ConfigurationErrors with everything that is wrong with it, in the order of its lines.
  * @throws OperatorError (exit code 2) when there is no such file.
  */
-export async function loadSite(path: string): Promise<LoadedSite> {
+export async function loadSite(path: string, release?: DebianRelease): Promise<LoadedSite> {
   const bytes = await readFile(path).catch((error: unknown) => {
     throw new OperatorError(
       exitCodes.usage,
@@ -36,14 +37,14 @@ export async function loadSite(path: string): Promise<LoadedSite> {
       { cause: error },
     );
   });
-  const result = parseSite(bytes);
+  const result = parseSite(bytes, release);
   if (Array.isArray(result)) throw new ConfigurationErrors(path, result);
   const file = resolve(path);
   return { site: result, directory: dirname(file), file };
 }
 
 /** The site that the bytes of a site.yaml describe, or all that is wrong with it. */
-export function parseSite(bytes: Uint8Array): Site | ConfigurationError[] {
+export function parseSite(bytes: Uint8Array, release?: DebianRelease): Site | ConfigurationError[] {
   if (bytes.length > mostBytes) return [{ line: 1, path: "", message: "larger than 1 MiB: not a site.yaml" }];
   let text: string;
   try {
@@ -83,7 +84,11 @@ export function parseSite(bytes: Uint8Array): Site | ConfigurationError[] {
     : parsed.error.issues.flatMap((issue) => issueMessages(issue, written ?? {}));
   const contradicted = contradictions(parsed.success ? parsed.data : readable(written ?? {}));
   errors.push(...[...wrong, ...contradicted].map((issue) => located(issue, lines)));
-  return parsed.success && errors.length === 0 ? parsed.data : inOrder(errors);
+  if (!parsed.success || errors.length > 0) return inOrder(errors);
+  if (release === undefined) return parsed.data;
+  const site = onRelease(parsed.data, release);
+  const left = contradictions(site).map((issue) => located(issue, lines));
+  return left.length === 0 ? site : inOrder(left);
 }
 
 /** Sections whose fields say nothing about each other: one that is wrong can be left out to judge the rest. */

@@ -40,7 +40,7 @@ export async function prepareRecovery(
   settings: RecoverySettings,
   options: { isolated: boolean; say: (line: string) => void },
 ): Promise<PreparedRecovery> {
-  const loaded = await loadSite(settings.siteFile);
+  const loaded = await loadSite(settings.siteFile, settings.release);
   const { site, directory } = loaded;
   const [application, points] = await Promise.all([
     resolveApplication(loaded),

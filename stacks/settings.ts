@@ -1,11 +1,14 @@
 import type { Pin } from "../backups/restore-point.ts";
 import type { Part } from "../runbook/server-failure.ts";
+import type { DebianRelease } from "../site/debian-versions.ts";
 import type { RunIdentity } from "../ssh/host-session.ts";
 
 /** What a recovery stack is told: from stack config under plain `pulumi up`, from run/ in our own command line. */
 export interface RecoverySettings {
   /** Path of site.yaml. */
   siteFile: string;
+  /** The Debian of the host, in the place of the one that site.yaml names. */
+  release?: DebianRelease;
   host: { address: string; port: number; user: string; hostKey: string };
   /** The exact restore point; without one the stack refuses and prints the candidates. */
   pin?: Pin;

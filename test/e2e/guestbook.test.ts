@@ -1,13 +1,10 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { basename, join } from "node:path";
-import { gunzipSync } from "node:zlib";
-import { execa } from "execa";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { runRecordSchema, type RunRecord } from "../../evidence/record.ts";
 import { prepareGuestBook, type PreparedGuestBook } from "../../examples/guestbook/prepare.ts";
-import { removeMachine } from "../../machines/nspawn.ts";
-import { commandLine } from "./drill-process.ts";
+import { rowsInBackup, rowsInside } from "./guestbook-rows.ts";
+import { keptDrill, type KeptDrill } from "./kept-drill.ts";
 import { needed } from "./recovery-host.ts";
 
 /** Planted in the site's settings. */
@@ -15,29 +12,7 @@ const planted = { DB_PASSWORD: "planted-pw-5512", FORM_SECRET: "planted-form-sec
 
 let directory: string;
 let book: PreparedGuestBook;
-const kept: string[] = [];
-
-/** A drill on a machine that is kept, and how to enter that. */
-interface Drilled {
-  record: RunRecord;
-  inside: (command: string) => Promise<{ exitCode?: number; stdout: string; stderr: string }>;
-}
-
-async function drill(...options: string[]): Promise<Drilled> {
-  const { exitCode, stdout, stderr } = await execa(
-    process.execPath,
-    [commandLine, "drill", "--site", book.site, "--baked", "--keep", "--json", ...options],
-    { env: { XDG_STATE_HOME: join(directory, "state"), CI: "true" }, stdin: "ignore", reject: false },
-  );
-  const printed = JSON.parse(stdout) as { record: unknown; kept: { enter: string; remove: string } };
-  kept.push(printed.kept.remove.split(" ").at(-1) ?? "");
-  expect(exitCode, stderr).toBe(0);
-  return {
-    record: runRecordSchema.parse(printed.record),
-    inside: (command) =>
-      execa("bash", ["-c", `${printed.kept.enter} "$0"`, command], { stdin: "ignore", reject: false }),
-  };
-}
+let drilled: KeptDrill | undefined;
 
 beforeAll(async () => {
   await needed();
@@ -46,35 +21,17 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  for (const id of kept) await removeMachine(id);
+  await drilled?.remove();
   await rm(directory, { recursive: true, force: true });
 });
 
-/** The rows of a dump, table by table, in no order. */
-function rowsOf(dump: string): Record<string, string[]> {
-  const tables = [...dump.matchAll(/^COPY public\.(\w+) .*;\n([^]*?)^\\\.$/gm)];
-  return Object.fromEntries(
-    tables.map(([, table = "", rows = ""]) => [table, rows.split("\n").filter(Boolean).sort()]),
-  );
-}
-
-async function rowsInBackup(): Promise<Record<string, string[]>> {
-  const member = `${basename(book.archive, ".tar.gz")}/database/guestbook.sql.gz`;
-  const { stdout } = await execa("tar", ["-xzOf", book.archive, member], { encoding: "buffer" });
-  return rowsOf(gunzipSync(stdout).toString());
-}
-
-async function rowsOnHost({ inside }: Drilled): Promise<Record<string, string[]>> {
-  const { stdout } = await inside("cd / && runuser -u postgres -- env PGTZ=UTC pg_dump guestbook");
-  return rowsOf(stdout);
-}
-
-function failedChecks({ record }: Drilled): RunRecord["checks"] {
-  return record.checks.filter(({ ok }) => !ok);
+/** Runs a command on the machine of the drill. */
+function inside(command: string): ReturnType<KeptDrill["inside"]> {
+  if (!drilled) throw new Error("the drill did not recover the site");
+  return drilled.inside(command);
 }
 
 describe("a site in plain PHP, with an account and a pool of its own", { timeout: 600_000 }, () => {
-  let drilled: Drilled;
   const request = {
     inputs: {
       name: "guestbook",
@@ -89,7 +46,7 @@ describe("a site in plain PHP, with an account and a pool of its own", { timeout
   };
   /** What the step `web-server` says when it is done once more with something changed. */
   async function webServerAfter(change: string): Promise<string[]> {
-    const { stderr } = await drilled.inside(
+    const { stderr } = await inside(
       [
         change,
         "export RECOVERY_HOST=$(dirname $(readlink -f /usr/local/lib/recovery/run-step)) RECOVERY_WORK=/root/work",
@@ -102,16 +59,13 @@ describe("a site in plain PHP, with an account and a pool of its own", { timeout
   }
 
   test("comes back by its configuration alone, row by row", async () => {
-    drilled = await drill();
-    expect(drilled.record.outcome).toBe("recovered");
-    expect(failedChecks(drilled)).toEqual([]);
-    const rows = await rowsInBackup();
+    drilled = await keptDrill(book.site, join(directory, "state"));
+    const rows = await rowsInBackup(book);
     expect(Object.keys(rows)).toEqual(["answers", "entries"]);
-    expect(await rowsOnHost(drilled)).toEqual(rows);
+    expect(await rowsInside(inside)).toEqual(rows);
   });
 
   test("runs as an account that was made for it, whose secrets no other can read", async () => {
-    const { inside } = drilled;
     expect((await inside("getent passwd guestbook")).stdout).toMatch(
       /^guestbook:x:\d{3}:\d{3}::\/srv\/guestbook:\/usr\/sbin\/nologin$/,
     );
@@ -134,7 +88,7 @@ describe("a site in plain PHP, with an account and a pool of its own", { timeout
 
   test("takes an entry from who was shown the form, and from nobody else", async () => {
     const ask = (options: string) =>
-      drilled.inside(
+      inside(
         `curl -s --cacert /var/lib/recovery/acme-root.pem --resolve guestbook.example.test:443:127.0.0.1 https://guestbook.example.test/ ${options}`,
       );
     const { stdout } = await ask("-c /root/jar");

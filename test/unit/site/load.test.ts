@@ -53,6 +53,33 @@ test("the site of the sample application loads", async ({ skip }) => {
   expect(file).toBe(sample);
 });
 
+test("a site is loaded as it would be on another release of Debian, with the PHP of that", async () => {
+  const file = join(directory, "next.yaml");
+  await writeFile(file, example);
+  const { site: configured } = await loadSite(file);
+  const { site } = await loadSite(file, "13");
+  expect(site).toEqual({
+    ...configured,
+    server: { ...configured.server, release: "13" },
+    php: { ...configured.php, version: "8.4" },
+  });
+  expect((await loadSite(file, "12")).site).toEqual(configured);
+});
+
+test("what of a site is tied to its own release is told when it is loaded on another", () => {
+  const { text, line } = changed("packages: [composer, imagemagick]", "packages: [composer, php8.2-gmp]");
+  expect(errorsOf(text)).toEqual([]);
+  const result = parseSite(Buffer.from(text), "13");
+  expect(result).toEqual([
+    {
+      line,
+      path: "packages[1]",
+      message:
+        "php8.2-gmp belongs to another PHP than php.version 8.4: an extension goes into php.extensions, without a version",
+    },
+  ]);
+});
+
 test("a loaded site knows its folder, from which relative paths start", async () => {
   const file = join(directory, "site.yaml");
   await writeFile(file, example);
