@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # the places are named in paths.sh
 # apt-get as it must be called on a server that nobody watches, and that may have only just been switched on.
 export DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=a
 
@@ -6,6 +6,16 @@ apt() {
   # Nobody reads descriptions of packages here: without their translations every call takes a quarter less.
   apt-get -q -y --no-install-recommends -o Acquire::Languages=none -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 \
     -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "$@"
+}
+
+# apt_writing ARGUMENT…: apt for what changes the system. dpkg waits for the disk after each file, unless told not to; one wait at
+# the end is worth the same, and an installation takes a fifth less. If the power fails before that, set_up mends it.
+apt_writing() {
+  mkdir -p "$state" || return 1
+  cat /proc/sys/kernel/random/boot_id >"$unflushed" || return 1
+  sync "$unflushed" "$state" || return 1
+  apt -o Dpkg::Options::=--force-unsafe-io "$@" || return 1
+  sync && rm "$unflushed"
 }
 
 # patiently COMMAND…: again while another holds the lock: neither dpkg itself nor the lists of packages have an option to
@@ -23,7 +33,25 @@ patiently() {
 # Ends what others have begun: a cloud image's own set-up, an installation that was cut off.
 set_up() {
   if command -v cloud-init >/dev/null; then cloud-init status --wait >/dev/null || true; fi
+  if [[ -f $unflushed && $(<"$unflushed") != "$(</proc/sys/kernel/random/boot_id)" ]]; then reinstall_damaged || return 1; fi
   patiently dpkg --configure -a
+}
+
+# The server went down while packages were written, and files of theirs may not have come to the disk. What an image was made
+# without, documentation or a configuration file, is no damage; nor is what somebody changed before.
+reinstall_damaged() {
+  local file damaged=() packages
+  while IFS= read -r file; do
+    if [[ ! -e $file || -n $(find "$file" -newercm "$unflushed") ]]; then damaged+=("$file"); fi
+  done < <(dpkg --verify | sed -nE 's|^missing +/|/|p; s|^[^ ]{2}5[^ ]* +(c )?/|/|p' | grep -vE '^/usr/share/(doc|man|locale|info)/')
+  if [[ ${#damaged[@]} -gt 0 ]]; then
+    echo "damaged when the server went down: ${damaged[*]}"
+    mapfile -t packages < <(dpkg-query --search "${damaged[@]}" | sed -nE '/^diversion by/d; s|: /.*||; s|, |\n|g; p' | sort -u)
+    rm -f "${damaged[@]}" # an emptied configuration file would be taken for one that somebody changed
+    patiently apt update || return 1
+    apt -o Dpkg::Options::=--force-confmiss install --reinstall "${packages[@]}" || return 1
+  fi
+  sync && rm "$unflushed"
 }
 
 update_lists() {

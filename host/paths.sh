@@ -10,6 +10,7 @@ restored=$state/restored      # what was put in place: row counts, hashes
 replaced=$state/replaced      # what stood there before
 holds=$state/holds            # paths of what was restored, a line each
 ours=$state/ours              # touched when a recovery last wrote to the site
+unflushed=$state/packages-unflushed # the boot whose packages are not yet surely on the disk
 lock=$state/lock.json         # whose recovery this is
 volatile=${RECOVERY_VOLATILE-/run/recovery} # gone at a reboot
 secrets=$volatile/secrets     # a file a secret

@@ -1,0 +1,47 @@
+import { readFile } from "node:fs/promises";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { recoveryHost, type RecoveryHost } from "./recovery-host.ts";
+
+let host: RecoveryHost;
+
+/** Runs this with the functions of host/apt.sh at hand. */
+const withApt = (script: string) =>
+  host.onHost(`set -euo pipefail; . /root/paths.sh; . /root/apt.sh; ${script}`);
+
+beforeAll(async () => {
+  host = await recoveryHost();
+  for (const name of ["paths.sh", "apt.sh"]) {
+    const text = await readFile(new URL(`../../host/${name}`, import.meta.url), "utf8");
+    await host.onHost(`cat > /root/${name} <<'END-OF-FILE'\n${text}\nEND-OF-FILE`);
+  }
+  await withApt("update_lists; apt_writing install logrotate sqlite3");
+});
+
+afterAll(async () => {
+  await host.close();
+});
+
+test("an installation that came to its end is on the disk, and nobody looks at it again", async () => {
+  expect(await withApt('[[ ! -e $unflushed ]]; set_up; echo "ended"')).toBe("\nended\n");
+});
+
+test("what a loss of power left empty is installed anew; what somebody had changed before stays", async () => {
+  await withApt(`
+    echo "# ours" >>/etc/logrotate.d/dpkg
+    echo 00000000-0000-4000-8000-000000000000 >"$unflushed"
+    : >/usr/bin/sqlite3; : >/etc/logrotate.conf; rm /usr/sbin/logrotate`);
+  expect(await withApt("set_up")).toContain("damaged when the server went down: ");
+  expect(await host.onHost("sqlite3 :memory: 'SELECT 6 * 7'; tail -n 1 /etc/logrotate.d/dpkg")).toBe(
+    "42\n# ours\n",
+  );
+  expect(
+    await withApt(
+      'logrotate --debug /etc/logrotate.conf >/dev/null 2>&1; dpkg --verify logrotate sqlite3; [[ ! -e $unflushed ]]; echo "whole"',
+    ),
+  ).toBe("whole\n");
+});
+
+test("an installation that was cut off in this boot needs no more than its end", async () => {
+  await withApt('cp /proc/sys/kernel/random/boot_id "$unflushed"; : >/usr/bin/sqlite3');
+  expect(await withApt("set_up")).not.toContain("damaged");
+});
