@@ -6,7 +6,7 @@ import { ensureBase, type Base } from "../machines/base.ts";
 import { createMachine, sweepMachines } from "../machines/nspawn.ts";
 import { planBake } from "../runbook/bake.ts";
 import { stepCommand } from "../runbook/command.ts";
-import { packagesOf, type Packages } from "../runbook/packages.ts";
+import { allPackages, packagesOf, type Packages } from "../runbook/packages.ts";
 import { exitCodes, OperatorError } from "../site/operator-error.ts";
 import type { Site } from "../site/schema.ts";
 import { startAgent } from "../ssh/agent.ts";
@@ -28,7 +28,7 @@ export async function ensureBaked(
   const blank = await ensureBase(site.server.release, say, signal);
   const packages = packagesOf(site, { isolated: true });
   const baked = bakedBaseOf(blank, {
-    packages: [...packages.serving, ...packages.remaining],
+    packages: allPackages(packages),
     steps: await recipeDigest(),
   });
   if (isBaked(baked)) return baked;
@@ -41,7 +41,7 @@ export async function ensureBaked(
     async () => {
       if (isBaked(baked)) return;
       say(
-        `baking ${packages.serving.length + packages.remaining.length} packages and what they need into a base system (once; about a minute)`,
+        `baking ${allPackages(packages).length} packages and what they need into a base system (once; about a minute)`,
       );
       await bake(blank, packages, baked, say, signal);
     },

@@ -1,4 +1,4 @@
-import type { Packages } from "./packages.ts";
+import { allPackages, type Packages } from "./packages.ts";
 import type { Step } from "./step.ts";
 
 const minutes = (count: number) => count * 60;
@@ -21,7 +21,7 @@ export function planBake(packages: Packages): Step[] {
       id: "install-packages",
       script: "install-packages",
       title: "Packages installed",
-      inputs: { packages: [...packages.serving, ...packages.remaining] },
+      inputs: { packages: allPackages(packages) },
       after: ["download-packages"],
       budgetSeconds: minutes(10),
     },

@@ -110,13 +110,23 @@ export function planCompleteFailure(request: CompleteFailureRequest): Step[] {
       timeoutSeconds: minutes(30),
     },
     {
+      id: "install-building-packages",
+      script: "install-packages",
+      title: "Packages to build and restore with",
+      runbook: "1.3",
+      inputs: { packages: packages.building },
+      after: ["download-packages"],
+      budgetSeconds: minutes(4),
+    },
+    {
       id: "install-serving-packages",
       script: "install-packages",
       title: "Packages that the site serves with",
       runbook: "1.3",
       inputs: { packages: packages.serving },
-      after: ["download-packages"],
-      budgetSeconds: minutes(6),
+      // Beside the build and the restore: dpkg needs one core of two.
+      after: ["install-building-packages"],
+      budgetSeconds: minutes(2),
     },
     ...(fetched.length > 0
       ? [
@@ -161,7 +171,7 @@ export function planCompleteFailure(request: CompleteFailureRequest): Step[] {
         group,
         build: site.application.build,
       },
-      after: ["install-serving-packages", ...(application.bundle ? ["fetch-application"] : [])],
+      after: ["install-building-packages", ...(application.bundle ? ["fetch-application"] : [])],
       budgetSeconds: minutes(application.bundle ? 3 : 5),
       timeoutSeconds: minutes(30),
     },
@@ -191,7 +201,7 @@ export function planCompleteFailure(request: CompleteFailureRequest): Step[] {
               ...single,
             ],
           },
-          after: isolated ? ["close-egress"] : ["fetch", "install-serving-packages"],
+          after: isolated ? ["close-egress"] : ["fetch", "install-building-packages"],
           budgetSeconds: minutes(10),
           timeoutSeconds: minutes(120),
         }
@@ -261,7 +271,7 @@ export function planCompleteFailure(request: CompleteFailureRequest): Step[] {
         webroot: site.tls.webroot,
         certificates: site.tls.member ?? "",
       },
-      after: ["restore"],
+      after: ["restore", "install-serving-packages"],
       budgetSeconds: minutes(10),
     },
     {
@@ -311,15 +321,24 @@ export function planCompleteFailure(request: CompleteFailureRequest): Step[] {
       budgetSeconds: minutes(10),
     },
     {
-      id: "install-remaining-packages",
+      id: "install-certificate-tool",
       script: "install-packages",
-      title: "Certificate tool and guards",
+      title: "Certificate tool",
       runbook: "1.3",
-      inputs: { packages: packages.remaining },
-      // With a restored certificate the site serves without them. Without one they are needed for it, and are installed beside
-      // the restore: dpkg needs one core of two.
+      inputs: { packages: packages.certificates },
+      // With a restored certificate the site serves without it. Without one it is needed for that, and is installed beside the
+      // restore.
       after: [site.tls.member === undefined ? "install-serving-packages" : "health"],
-      budgetSeconds: minutes(4),
+      budgetSeconds: minutes(2),
+    },
+    {
+      id: "install-guards",
+      script: "install-packages",
+      title: "Guards",
+      runbook: "1.3",
+      inputs: { packages: packages.guards },
+      after: ["install-certificate-tool"],
+      budgetSeconds: minutes(2),
     },
     {
       id: "tls",
@@ -333,7 +352,7 @@ export function planCompleteFailure(request: CompleteFailureRequest): Step[] {
         webroot: site.tls.webroot,
         authority: isolated ? "pebble" : (site.tls.directory ?? "default"),
       },
-      after: ["health", "install-remaining-packages"],
+      after: ["health", "install-certificate-tool"],
       budgetSeconds: minutes(15),
     },
     {
@@ -341,7 +360,7 @@ export function planCompleteFailure(request: CompleteFailureRequest): Step[] {
       title: "Left as a server should be",
       runbook: "1.13",
       inputs: { units: isolated ? [] : ["certbot.timer", "fail2ban.service"] },
-      after: ["tls"],
+      after: ["tls", "install-guards"],
       budgetSeconds: minutes(1),
     },
   ];

@@ -58,7 +58,7 @@ export function unpackMembers(
     },
     secrets: [...(isolated ? [] : ["rclone.conf"]), ...(identity === null ? [] : [identity])],
     triggers: isolated ? [] : pinned,
-    after: [isolated ? "close-egress" : "install-serving-packages"],
+    after: [isolated ? "close-egress" : "install-building-packages"],
     budgetSeconds: minutes * 60,
     timeoutSeconds: 240 * 60,
   };

@@ -1,12 +1,16 @@
 import { databasePackages } from "./databases.ts";
 import type { Site } from "../site/schema.ts";
 
-/** Debian packages of a site, by when they are needed. Both lists are sorted and share nothing. */
+/** Debian packages of a site, in the order in which they are needed. The lists are sorted and share nothing. */
 export interface Packages {
-  /** Without these the site does not serve. */
+  /** With these the application is built, and its backup is looked at and put in place. */
+  building: string[];
+  /** Without these it does not serve. */
   serving: string[];
-  /** Certificates and guards: installed once it serves. */
-  remaining: string[];
+  /** These get its certificate. */
+  certificates: string[];
+  /** These are of no use before all is well. */
+  guards: string[];
 }
 
 /** `unpacking`: what the restore point is opened with, if that is more than every Debian has. */
@@ -15,24 +19,37 @@ export function packagesOf(
   options: { isolated: boolean; unpacking?: readonly string[] },
 ): Packages {
   const php = `php${site.php.version}`;
-  const serving = new Set([
+  const building = [
     "ca-certificates",
     "curl",
     "git",
-    "nginx",
     "openssl",
     `${php}-cli`,
-    `${php}-fpm`,
     ...site.php.extensions.map((extension) => `${php}-${extension}`),
     ...databasePackages(site),
     ...(options.isolated ? ["nftables"] : []),
     ...(options.unpacking ?? []),
     ...site.packages,
-  ]);
-  const remaining = ["certbot", "fail2ban", "python3-certbot-nginx", "python3-systemd", "ufw"];
-  if (options.isolated) remaining.push("pebble");
-  return {
-    serving: [...serving].sort(),
-    remaining: remaining.filter((name) => !serving.has(name)).sort(),
+  ];
+  const serving = ["nginx", `${php}-fpm`];
+  const certificates = ["certbot", "python3-certbot-nginx", ...(options.isolated ? ["pebble"] : [])];
+  const guards = ["fail2ban", "python3-systemd", "ufw"];
+  // What several lists name, site.yaml's own among them, is installed with the first.
+  const named = new Set<string>();
+  const rest = (names: string[]) => {
+    const list = [...new Set(names)].filter((name) => !named.has(name)).sort();
+    for (const name of list) named.add(name);
+    return list;
   };
+  return {
+    building: rest(building),
+    serving: rest(serving),
+    certificates: rest(certificates),
+    guards: rest(guards),
+  };
+}
+
+/** All of them, in that order. */
+export function allPackages({ building, serving, certificates, guards }: Packages): string[] {
+  return [...building, ...serving, ...certificates, ...guards];
 }

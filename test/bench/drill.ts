@@ -7,7 +7,7 @@ import { openStack } from "../../engine/stack.ts";
 import { prepareSample } from "../../examples/chatbot/prepare.ts";
 import { createMachine } from "../../machines/nspawn.ts";
 import { drill } from "../../run/drill.ts";
-import { packagesOf } from "../../runbook/packages.ts";
+import { allPackages, packagesOf } from "../../runbook/packages.ts";
 import { loadSite } from "../../site/load.ts";
 import { startAgent } from "../../ssh/agent.ts";
 import { connect } from "../../ssh/connection.ts";
@@ -87,7 +87,7 @@ try {
 /** What a person would type: update, upgrade, install, all in one go. */
 async function floor(siteFile: string): Promise<number> {
   const { site } = await loadSite(siteFile);
-  const { serving, remaining } = packagesOf(site, { isolated: true });
+  const packages = allPackages(packagesOf(site, { isolated: true }));
   const agent = await startAgent();
   const machine = await createMachine({
     release: site.server.release,
@@ -99,7 +99,7 @@ async function floor(siteFile: string): Promise<number> {
     const connection = await connect({ ...machine, agentSocketPath: agent.socketPath });
     const begin = performance.now();
     const { exitCode, stderr } = await connection.run(
-      `export DEBIAN_FRONTEND=noninteractive; apt-get -qq update && apt-get -qq -y upgrade && apt-get -qq -y install --no-install-recommends ${["jq", "rclone", ...serving, ...remaining].join(" ")}`,
+      `export DEBIAN_FRONTEND=noninteractive; apt-get -qq update && apt-get -qq -y upgrade && apt-get -qq -y install --no-install-recommends ${["jq", "rclone", ...packages].join(" ")}`,
       { timeoutSeconds: 600 },
     );
     const taken = seconds(begin);

@@ -239,7 +239,7 @@ describe("a drill whose process is killed with SIGKILL leaves nothing within 30 
     ],
     [
       "while packages are installed",
-      (killed) => killed.says(/begin .* Packages that the site serves with/),
+      (killed) => killed.says(/begin .* Packages to build and restore with/),
       ({ child }) => child.kill("SIGKILL"),
     ],
     [
@@ -283,7 +283,7 @@ test("an older point is restored when one is asked for, and when the newer one i
   // A blank one: what is ended is an installation that takes its time.
   const drilled = recovery(...drillArguments());
   const id = await machineBegun(drilled);
-  await drilled.says(/begin .* Packages that the site serves with/);
+  await drilled.says(/begin .* Packages to build and restore with/);
   mend();
   const passedOver = new RegExp(`passed over ${idOf(newer)} in local: damaged, .`);
   expect(drilled.stderr()).toMatch(passedOver);
@@ -306,7 +306,7 @@ test("an older point is restored when one is asked for, and when the newer one i
   const outcomes = new Map(record.steps.map((step) => [step.id, step.outcome]));
   expect(outcomes.get("download-packages")).toBe("done");
   // Had the engine been asked to stop, it would have waited for this one.
-  expect(outcomes.get("install-serving-packages")).toBe("not-run");
+  expect(outcomes.get("install-building-packages")).toBe("not-run");
   expect(runRecordSchema.parse(JSON.parse(readFileSync(recordFile, "utf8")))).toEqual(record);
   expect(readFileSync(pageFile, "utf8")).toContain("Interrupted, not recovered");
 });

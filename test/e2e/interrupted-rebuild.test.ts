@@ -53,8 +53,8 @@ const outcomesOf = ({ steps }: RunRecord) => new Map(steps.map(({ id, outcome })
 
 test("at the first Ctrl-C the steps that run come to their end and no other begins", async () => {
   const rebuilding = rebuild();
-  await rebuilding.says(/begin .* Packages that the site serves with/);
-  await runsOnHost("install-serving-packages");
+  await rebuilding.says(/begin .* Packages to build and restore with/);
+  await runsOnHost("install-building-packages");
   rebuilding.child.kill("SIGINT");
   expect(await rebuilding.ended).toBe(130);
   expect(rebuilding.stderr()).toContain("no other step will begin");
@@ -70,7 +70,7 @@ test("at the first Ctrl-C the steps that run come to their end and no other begi
     "fetch",
     "fetch-application",
     "download-packages",
-    "install-serving-packages",
+    "install-building-packages",
   ])
     expect(outcomes.get(id), id).toBe("done");
   for (const id of ["application", "unpack", "restore", "health"])
@@ -91,7 +91,7 @@ describe("the next run goes on from there; at the second Ctrl-C it ends without 
   ])("%s", async (_, how) => {
     const rebuilding = rebuild(...how);
     await rebuilding.says(/begin .* Application at its revision, built/);
-    if (how.length === 0) expect(rebuilding.stderr()).not.toContain("Packages that the site serves with");
+    if (how.length === 0) expect(rebuilding.stderr()).not.toContain("Packages to build and restore with");
     await runsOnHost("application");
     rebuilding.child.kill("SIGINT");
     await rebuilding.says("no other step will begin");

@@ -113,7 +113,7 @@ test("a certificate of the backup is unpacked with the rest, and lets the tools 
   const step = Object.fromEntries(steps.map((one) => [one.id, one]));
   expect(step["unpack"]?.inputs["members"]).toContain("config/letsencrypt.tar.gz");
   expect(step["web-server"]?.inputs["certificates"]).toBe("config/letsencrypt.tar.gz");
-  expect(step["install-remaining-packages"]?.after).toEqual(["health"]);
+  expect(step["install-certificate-tool"]?.after).toEqual(["health"]);
 });
 
 test.each(variants)("every step comes after steps that stand before it, once each: %o", (variant) => {
@@ -186,13 +186,13 @@ test.each(variants.filter(({ isolated }) => isolated))(
         "download-packages",
         "fetch",
         ...(variant.bundle ? ["fetch-application"] : []),
-        "install-serving-packages",
+        "install-building-packages",
         "provision",
       ].sort(),
     );
     for (const { id, secrets } of steps) {
       // Packages come from the cache on the machine and touch nothing that was backed up.
-      if (open.has(id) || id === "close-egress" || id === "install-remaining-packages") continue;
+      if (open.has(id) || id === "close-egress" || id.startsWith("install-")) continue;
       expect([...before(steps, id)], id).toContain("close-egress");
       expect(secrets, id).not.toContain("rclone.conf");
     }

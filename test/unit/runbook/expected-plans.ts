@@ -1,3 +1,4 @@
+import type { Packages } from "../../../runbook/packages.ts";
 import type { Facts, Step } from "../../../runbook/step.ts";
 
 // Written out by hand from the runbook and host/steps, not copied from what the program prints.
@@ -147,7 +148,7 @@ const staged = (database: ExpectedDatabase): Step[] => [
     },
     secrets: [],
     triggers: [],
-    after: ["restore"],
+    after: ["restore", "install-serving-packages"],
     budgetSeconds: 600,
     timeoutSeconds: 1200,
   },
@@ -210,13 +211,13 @@ function install(id: string, title: string, packages: string[], after: string, m
   };
 }
 
-function download(serving: string[], remaining: string[]): Step {
+function download(packages: Packages): Step {
   return {
     id: "download-packages",
     title: "System up to date, packages downloaded",
     runbook: "1.3",
     script: "download-packages",
-    inputs: { serving, remaining },
+    inputs: { ...packages },
     secrets: [],
     triggers: [],
     after: ["provision"],
@@ -282,7 +283,7 @@ function ending(authority: string, units: string[]): Step[] {
       },
       secrets: [],
       triggers: [],
-      after: ["health", "install-remaining-packages"],
+      after: ["health", "install-certificate-tool"],
       budgetSeconds: 900,
       timeoutSeconds: 1800,
     },
@@ -294,46 +295,46 @@ function ending(authority: string, units: string[]): Step[] {
       inputs: { units },
       secrets: [],
       triggers: [],
-      after: ["tls"],
+      after: ["tls", "install-guards"],
       budgetSeconds: 60,
       timeoutSeconds: 300,
     },
   ];
 }
 
-const servingWith = (database: ExpectedDatabase): string[] => [...serving, ...database.packages].sort();
-const serving = [
-  "ca-certificates",
-  "composer",
-  "curl",
-  "git",
-  "nginx",
-  "openssl",
-  "php8.2-cli",
-  "php8.2-curl",
-  "php8.2-fpm",
-];
-const servingIsolated = [
-  "ca-certificates",
-  "composer",
-  "curl",
-  "git",
-  "nftables",
-  "nginx",
-  "openssl",
-  "php8.2-cli",
-  "php8.2-curl",
-  "php8.2-fpm",
-];
-const remaining = ["certbot", "fail2ban", "python3-certbot-nginx", "python3-systemd", "ufw"];
-const remainingIsolated = [
-  "certbot",
-  "fail2ban",
-  "pebble",
-  "python3-certbot-nginx",
-  "python3-systemd",
-  "ufw",
-];
+const building = ["ca-certificates", "composer", "curl", "git", "openssl", "php8.2-cli", "php8.2-curl"];
+const packages = (database: ExpectedDatabase, isolated = false) => ({
+  building: [...building, ...database.packages, ...(isolated ? ["nftables"] : [])].sort(),
+  serving: ["nginx", "php8.2-fpm"],
+  certificates: ["certbot", ...(isolated ? ["pebble"] : []), "python3-certbot-nginx"],
+  guards: ["fail2ban", "python3-systemd", "ufw"],
+});
+
+function installedFirst({ building, serving }: Packages): Step[] {
+  return [
+    install(
+      "install-building-packages",
+      "Packages to build and restore with",
+      building,
+      "download-packages",
+      4,
+    ),
+    install(
+      "install-serving-packages",
+      "Packages that the site serves with",
+      serving,
+      "install-building-packages",
+      2,
+    ),
+  ];
+}
+
+function installedLast({ certificates, guards }: Packages): Step[] {
+  return [
+    install("install-certificate-tool", "Certificate tool", certificates, "install-serving-packages", 2),
+    install("install-guards", "Guards", guards, "install-certificate-tool", 2),
+  ];
+}
 
 /** The same with the club's data in PostgreSQL. */
 export const postgresql: ExpectedDatabase = {
@@ -358,14 +359,8 @@ export const postgresql: ExpectedDatabase = {
 export function gitOnHost(checks: Step["inputs"], database = sqlite): Step[] {
   return [
     provision,
-    download(servingWith(database), remaining),
-    install(
-      "install-serving-packages",
-      "Packages that the site serves with",
-      servingWith(database),
-      "download-packages",
-      6,
-    ),
+    download(packages(database)),
+    ...installedFirst(packages(database)),
     fetchArchive,
     {
       id: "application",
@@ -383,20 +378,14 @@ export function gitOnHost(checks: Step["inputs"], database = sqlite): Step[] {
       },
       secrets: [],
       triggers: [],
-      after: ["install-serving-packages"],
+      after: ["install-building-packages"],
       budgetSeconds: 300,
       timeoutSeconds: 1800,
     },
-    unpack(["fetch", "install-serving-packages"], database),
+    unpack(["fetch", "install-building-packages"], database),
     ...staged(database),
     health(checks),
-    install(
-      "install-remaining-packages",
-      "Certificate tool and guards",
-      remaining,
-      "install-serving-packages",
-      4,
-    ),
+    ...installedLast(packages(database)),
     ...ending("default", ["certbot.timer", "fail2ban.service"]),
   ];
 }
@@ -405,14 +394,8 @@ export function gitOnHost(checks: Step["inputs"], database = sqlite): Step[] {
 export function bundleInDrill(checks: Step["inputs"]): Step[] {
   return [
     provision,
-    download([...servingIsolated, ...sqlite.packages].sort(), remainingIsolated),
-    install(
-      "install-serving-packages",
-      "Packages that the site serves with",
-      [...servingIsolated, ...sqlite.packages].sort(),
-      "download-packages",
-      6,
-    ),
+    download(packages(sqlite, true)),
+    ...installedFirst(packages(sqlite, true)),
     fetchArchive,
     {
       id: "fetch-application",
@@ -442,7 +425,7 @@ export function bundleInDrill(checks: Step["inputs"]): Step[] {
       },
       secrets: [],
       triggers: [],
-      after: ["install-serving-packages", "fetch-application"],
+      after: ["install-building-packages", "fetch-application"],
       budgetSeconds: 180,
       timeoutSeconds: 1800,
     },
@@ -461,13 +444,7 @@ export function bundleInDrill(checks: Step["inputs"]): Step[] {
     unpack(["close-egress"], sqlite),
     ...staged(sqlite),
     health(checks),
-    install(
-      "install-remaining-packages",
-      "Certificate tool and guards",
-      remainingIsolated,
-      "install-serving-packages",
-      4,
-    ),
+    ...installedLast(packages(sqlite, true)),
     ...ending("pebble", []),
   ];
 }

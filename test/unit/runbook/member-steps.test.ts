@@ -88,8 +88,8 @@ function asOfMembers(step: Step, fetchedBytes: number): Step {
     case "provision":
       return { ...step, inputs: { ...step.inputs, diskBytes: 4_294_967_296 + fetchedBytes + 6900 } };
     case "download-packages":
-      return { ...step, inputs: { ...step.inputs, serving: withTools(step.inputs["serving"]) } };
-    case "install-serving-packages":
+      return { ...step, inputs: { ...step.inputs, building: withTools(step.inputs["building"]) } };
+    case "install-building-packages":
       return { ...step, inputs: { packages: withTools(step.inputs["packages"]) } };
     case "stage-databases":
       return { ...step, after, inputs: { databases: [ownDatabase] } };
@@ -127,7 +127,7 @@ test("on a real host members are staged as they come from the store: nothing is 
               title: "Members fetched, decrypted, unpacked, as the manifest says",
               secrets: ["rclone.conf", "BACKUP_KEY"],
               triggers: pinned,
-              after: ["install-serving-packages"],
+              after: ["install-building-packages"],
               budgetSeconds: 2100,
             },
             "store",
@@ -165,8 +165,8 @@ test("what is not encrypted asks for no key and no age", () => {
   const step = Object.fromEntries(steps.map((one) => [one.id, one]));
   expect(step["unpack-members"]?.secrets).toEqual(["rclone.conf"]);
   expect(step["unpack-members"]?.inputs["identity"]).toBe("");
-  expect(step["install-serving-packages"]?.inputs["packages"]).toContain("zstd");
-  expect(step["install-serving-packages"]?.inputs["packages"]).not.toContain("age");
+  expect(step["install-building-packages"]?.inputs["packages"]).toContain("zstd");
+  expect(step["install-building-packages"]?.inputs["packages"]).not.toContain("age");
 });
 
 test("the key is given to no other step", () => {

@@ -85,15 +85,17 @@ test("the database alone: its steps, owners and modes, the units that were stopp
     "stage-files": null,
     restore: {
       inputs: { folders: [], configuration: [] },
-      after: ["stage-databases", "unpack", "install-serving-packages"],
+      after: ["stage-databases", "unpack", "install-building-packages"],
     },
     configuration: null,
     "web-server": null,
-    permissions: { after: ["restore"] },
+    permissions: { after: ["restore", "install-building-packages"] },
     health: { inputs: health({ restored: false, readOnly: false }) },
-    "install-remaining-packages": null,
+    "install-serving-packages": null,
+    "install-certificate-tool": null,
+    "install-guards": null,
     tls: null,
-    finish: { inputs: { units: [] }, after: ["health", "install-serving-packages"] },
+    finish: { inputs: { units: [] }, after: ["health", "install-building-packages"] },
   });
 });
 
@@ -103,15 +105,15 @@ describe("a PostgreSQL server", () => {
   test("that stays is neither brought up to date nor installed, and no file of it is kept", () => {
     const {
       "download-packages": download,
-      "install-serving-packages": install,
+      "install-building-packages": install,
       application,
     } = differences("application", site);
     const left = byId(planServerFailure(whole(site), site, "application"));
     expect(download).toMatchObject({ inputs: { held: ["postgresql-15"] } });
     expect(install).not.toBeNull();
     for (const list of [
-      left["download-packages"]?.inputs["serving"],
-      left["install-serving-packages"]?.inputs["packages"],
+      left["download-packages"]?.inputs["building"],
+      left["install-building-packages"]?.inputs["packages"],
     ]) {
       expect(list).not.toContain("postgresql-15");
       expect(list).toContain("postgresql-client-15");
@@ -125,7 +127,7 @@ describe("a PostgreSQL server", () => {
       expect(left[id]?.inputs["databases"]).toMatchObject([
         { kind: "postgresql", environmentMember: "", environmentFile: "/var/www/club/.env" },
       ]);
-    expect(left["install-serving-packages"]?.inputs["packages"]).toContain("postgresql-15");
+    expect(left["install-building-packages"]?.inputs["packages"]).toContain("postgresql-15");
   });
 });
 

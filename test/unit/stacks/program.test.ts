@@ -102,7 +102,9 @@ test("the recovery stack declares a server and the site on it, and tells what wa
     "fetch",
     "finish",
     "health",
-    "install-remaining-packages",
+    "install-building-packages",
+    "install-certificate-tool",
+    "install-guards",
     "install-serving-packages",
     "permissions",
     "provision",
@@ -167,7 +169,7 @@ test("the restore that another may replace is named together with its host, and 
 test("the staging stack is the same site behind a closed egress", async () => {
   const names = commandsOf(await up({}, { stack: "staging" })).map(({ name }) => name);
   expect(names).toContain("close-egress");
-  expect(names).toHaveLength(18);
+  expect(names).toHaveLength(20);
 });
 
 test("a preview says which point would be restored and how old it is; an up says nothing of the sort", async () => {
