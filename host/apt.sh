@@ -18,16 +18,20 @@ apt_writing() {
   sync && rm "$unflushed"
 }
 
-# patiently COMMAND…: again while another holds the lock: neither dpkg itself nor the lists of packages have an option to
-# wait for theirs, and a server that was only just switched on is still being set up by others.
+# patiently COMMAND…: again while another holds the lock, for five minutes: neither dpkg itself nor the lists of packages have an
+# option to wait for theirs, and a server that was only just switched on is still being set up by others. Again, too, while the
+# mirror cannot be reached, for two minutes: what it answers is taken as its answer. Its words go to the standard error.
 patiently() {
-  local deadline=$((SECONDS + 300)) output
-  until output=$("$@" 2>&1); do
-    printf '%s\n' "$output"
-    [[ $output =~ (ould\ not\ get\ lock|locked\ by\ another|unable\ to\ (access|lock)) && $SECONDS -lt $deadline ]] || return 1
-    sleep 1
+  local deadline=$((SECONDS + 300)) tries=0 output
+  until output=$("$@" 2>&1 | tee >(cat >&2)); do
+    if [[ $output =~ (ould\ not\ get\ lock|locked\ by\ another|unable\ to\ (access|lock)) && $SECONDS -lt $deadline ]]; then
+      sleep 1
+    elif [[ $output =~ (Could\ not\ connect|Unable\ to\ connect|Temporary\ failure\ resolving|Could\ not\ resolve|onnection\ (timed\ out|refused|failed)|\ 50[234]\ ) && $((++tries)) -le 12 ]]; then
+      sleep 10
+    else
+      return 1
+    fi
   done
-  printf '%s\n' "$output"
 }
 
 # Ends what others have begun: a cloud image's own set-up, an installation that was cut off.
@@ -57,6 +61,7 @@ reinstall_damaged() {
 update_lists() {
   local stamp=/run/recovery-lists-updated
   if [[ -n $(find "$stamp" -mmin -10 2>/dev/null) ]]; then return 0; fi
-  patiently apt update || return 1
+  # Without this mode apt counts it as done when no list could be fetched, and knows of no package afterwards.
+  patiently apt update -o APT::Update::Error-Mode=any || return 1
   touch "$stamp"
 }
