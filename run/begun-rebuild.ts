@@ -51,7 +51,11 @@ export function nextRebuild(before: BegunRebuild | undefined, wish: Wish, host: 
   const { restored } = host;
   const known = before?.hostKey === hostKey ? before : undefined;
   const knownWish = known !== undefined && sameBytes(known.pin, pin) && known.only === only;
-  const goesOn = knownWish && !again && known.recoveredAt === undefined && known.attempt >= host.attempt;
+  // The same command once more, after it failed: what it was told to replace still stands. To do everything again would move
+  // a site aside that may serve, before it is known whether the point is any better this time.
+  const repeated = known?.over !== undefined && known.over === restored?.at;
+  const goesOn =
+    knownWish && (!again || repeated) && known.recoveredAt === undefined && known.attempt >= host.attempt;
   if (goesOn) return known;
   // An attempt that reached no step is not in the host's ledger.
   const last = Math.max(1, host.attempt, known?.attempt ?? 0);

@@ -47,7 +47,7 @@ const agents = () =>
   );
 
 describe("a rebuild", { timeout: 600_000 }, () => {
-  test("gives up within 20 s on a host that takes connections and says nothing, and on one that drops every packet, in either way", async () => {
+  test("gives up within half a minute on a host that takes connections and says nothing, and on one that drops every packet, in either way", async () => {
     const silent = createServer().listen(0, "127.0.0.1");
     await once(silent, "listening");
     const port = (silent.address() as AddressInfo).port;
@@ -59,7 +59,7 @@ describe("a rebuild", { timeout: 600_000 }, () => {
         host.recovery(...args),
         host.anotherOperator().recovery(...args, "--without-pulumi"),
       ]);
-      expect((performance.now() - startedAt) / 1000).toBeLessThan(20);
+      expect((performance.now() - startedAt) / 1000).toBeLessThan(30);
       expect(ends.map(({ exitCode, stdout }) => ({ exitCode, stdout }))).toEqual([
         { exitCode: 1, stdout: "" },
         { exitCode: 1, stdout: "" },
@@ -70,8 +70,14 @@ describe("a rebuild", { timeout: 600_000 }, () => {
       expect(said).toContain(`127.0.0.1:${port} is silent.`);
     }
     silent.close();
-    for (const said of await host.withoutNetwork(() => both(rebuildArguments()))) {
-      expect(said).toContain(`${host.machine.address}:22 cannot be reached.`);
+    const dropped = ["INPUT", "-i", host.machine.networkInterface, "-j", "DROP"];
+    await execa("iptables", ["-I", ...dropped]);
+    try {
+      for (const said of await both(rebuildArguments())) {
+        expect(said).toContain(`${host.machine.address}:22 cannot be reached.`);
+      }
+    } finally {
+      await execa("iptables", ["-D", ...dropped]);
     }
   });
 
@@ -126,7 +132,7 @@ describe("a rebuild", { timeout: 600_000 }, () => {
     expect(recordOf(stdout)).toMatchObject({
       outcome: "failed",
       recoveredAt: null,
-      error: { what: expect.stringContaining("step restore ended without a result") as string },
+      error: { why: expect.stringContaining("step restore ended without a result") as string },
     });
 
     const before = await attempts();

@@ -85,6 +85,17 @@ describe("the rebuild that follows", () => {
     expect(nextRebuild(begun, { ...wish, pin: otherPin }, served)).toStrictEqual(begun);
   });
 
+  test("goes on also when it is told again to replace what it was told to replace, and that still stands", () => {
+    const begun = { ...cutShort, pin: otherPin, over: restored.at };
+    const repeated = { ...wish, pin: otherPin, again: true };
+    expect(nextRebuild(begun, repeated, served)).toStrictEqual(begun);
+    const since = { ...restored, at: "2025-03-03T00:00:00.000Z" };
+    expect(nextRebuild(begun, repeated, { ...served, restored: since })).toMatchObject({
+      attempt: 4,
+      ...newRun,
+    });
+  });
+
   test("goes on also when the same archive is found under another name", () => {
     const renamed = { ...pin, id: "full_backup_copy" };
     expect(nextRebuild(cutShort, { ...wish, pin: renamed }, untouched)).toStrictEqual(cutShort);
