@@ -22,7 +22,7 @@ afterAll(async () => {
 });
 
 test("an installation that came to its end is on the disk, and nobody looks at it again", async () => {
-  expect(await withApt('[[ ! -e $unflushed ]]; set_up; echo "ended"')).toBe("\nended\n");
+  expect(await withApt('[[ ! -e $unflushed ]]; set_up; echo "ended"')).toBe("ended\n");
 });
 
 test("what a loss of power left empty is installed anew; what somebody had changed before stays", async () => {
