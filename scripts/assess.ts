@@ -2,6 +2,8 @@ import { Command } from "commander";
 import { createLogUpdate } from "log-update";
 import { assessmentReport } from "../evidence/assessment-report.ts";
 import { assessSite } from "../run/assess.ts";
+import { meetHost, type NamedHost } from "../run/meet-host.ts";
+import { stateDirectory } from "../run/state-directory.ts";
 import { loadSite } from "../site/load.ts";
 import { exitCodes, OperatorError } from "../site/operator-error.ts";
 import { progressOutput } from "./display.ts";
@@ -21,13 +23,21 @@ export function assessCommand(): Command {
     .description("look at the site from all sides, changing nothing; say what is wrong and what to do now")
     .option("--site <file>", "the site's configuration", "site.yaml")
     .option("--host <host>", "its host: [USER@]ADDRESS[:PORT]; without, the domain is looked at from outside")
-    .option("--host-key <key>", "the host's public key: 'ssh-ed25519 AAAA…'")
+    .option("--host-key <key>", "its public host key: 'ssh-ed25519 AAAA…'; without, the one that is known")
     .option("--json", "print what was seen as one JSON document", false)
     .option("--debug", "show where an error came from", false)
     .addHelpText("after", examples("assess", 'assess --host root@192.0.2.10 --host-key "ssh-ed25519 AAAA…"'))
     .action(async (options: Options) => {
-      const host = named(options);
+      const named = namedHost(options);
       const loaded = await loadSite(options.site);
+      // Nobody is asked to confirm a key: the host may be gone, which is what is to be found out.
+      const met =
+        named &&
+        (await meetHost(named, {
+          stateFolder: stateDirectory(loaded.site.name),
+          flag: "--host-key",
+          ask: undefined,
+        }));
       const looking = progress();
       const { signal } = interruption("kill", (line) => {
         console.error(line);
@@ -35,7 +45,7 @@ export function assessCommand(): Command {
       const assessment = await assessSite({
         loaded,
         siteFile: options.site,
-        target: host,
+        target: met?.target,
         looked: looking.looked,
         signal,
       }).finally(looking.end);
@@ -44,15 +54,14 @@ export function assessCommand(): Command {
     });
 }
 
-/** Recovery asks no host for its own key: whoever answers first would be believed. */
-function named({ host, hostKey }: Options) {
-  if (host === undefined && hostKey === undefined) return undefined;
-  if (host !== undefined && hostKey !== undefined) return target(host, hostKey);
+function namedHost({ host, hostKey }: Options): NamedHost | undefined {
+  if (host !== undefined) return target(host, hostKey);
+  if (hostKey === undefined) return undefined;
   throw new OperatorError(
     exitCodes.usage,
-    host === undefined ? "--host-key is given, and no --host" : "--host is given, and no --host-key",
-    "a host is known by its key, and is not asked for it",
-    "read it on the host's console: cat /etc/ssh/ssh_host_ed25519_key.pub",
+    "--host-key is given, and no --host",
+    "it is a host's, and none is named",
+    "give both, or neither: without a host, the site is looked at from outside",
   );
 }
 

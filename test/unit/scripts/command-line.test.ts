@@ -114,7 +114,7 @@ describe("wrong usage exits 2, says why, and puts nothing on stdout", sideBySide
     ["nonsense", "unknown command 'nonsense'"],
     ["asses", "Did you mean assess?"],
     ["drill --befor 2026-03-01", "Did you mean --before?"],
-    ["assess --host 192.0.2.10", "--host is given, and no --host-key"],
+    ["assess --host-key AAAA", "--host-key is given, and no --host"],
     ["drill --release 11", "Allowed choices are 12, 13"],
     ["drill --nonsense", "unknown option '--nonsense'"],
     ["config", "Usage: recovery config"],
@@ -150,6 +150,22 @@ describe("wrong usage exits 2, says why, and puts nothing on stdout", sideBySide
     expect(stderr.split("\n")).toHaveLength(3);
   });
 });
+
+test(
+  "assess of a host whose key nobody confirmed yet is refused, and says where to read it",
+  limit,
+  async () => {
+    const folder = siteFolder();
+    const { exitCode, stdout, stderr } = await recovery(
+      ["assess", "--site", folder.file, "--host", "192.0.2.10"],
+      { env },
+    );
+    folder.remove();
+    expect({ exitCode, stdout }).toEqual({ exitCode: 4, stdout: "" });
+    expect(stderr).toContain("the host key of 192.0.2.10 is not known");
+    expect(stderr).toContain("read it on the host's console");
+  },
+);
 
 describe("config", limit, () => {
   test("check of a good file says so, and with --json prints it with every default filled in", async () => {
