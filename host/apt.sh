@@ -15,7 +15,8 @@ apt_writing() {
   cat /proc/sys/kernel/random/boot_id >"$unflushed" || return 1
   sync "$unflushed" "$state" || return 1
   apt -o Dpkg::Options::=--force-unsafe-io "$@" || return 1
-  sync && rm "$unflushed"
+  sync && rm "$unflushed" || return 1
+  rmdir --ignore-fail-on-non-empty "$state" # of a server that is only checked, nothing stays
 }
 
 # patiently COMMAND…: again while another holds the lock, for five minutes: neither dpkg itself nor the lists of packages have an

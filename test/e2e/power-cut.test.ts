@@ -6,7 +6,7 @@ let host: RecoveryHost;
 
 /** Runs this with the functions of host/apt.sh at hand. */
 const withApt = (script: string) =>
-  host.onHost(`set -euo pipefail; . /root/paths.sh; . /root/apt.sh; ${script}`);
+  host.onHost(`set -euo pipefail; . /root/paths.sh; . /root/apt.sh; mkdir -p "$state"; ${script}`);
 
 beforeAll(async () => {
   host = await recoveryHost();
@@ -28,8 +28,9 @@ test("an installation that came to its end is on the disk, and nobody looks at i
 test("what a loss of power left empty is installed anew; what somebody had changed before stays", async () => {
   await withApt(`
     echo "# ours" >>/etc/logrotate.d/dpkg
-    echo 00000000-0000-4000-8000-000000000000 >"$unflushed"
-    : >/usr/bin/sqlite3; : >/etc/logrotate.conf; rm /usr/sbin/logrotate`);
+    echo 00000000-0000-4000-8000-000000000000 >"$unflushed"; sync "$unflushed"
+    until : >/usr/bin/sqlite3; [[ -n $(find /usr/bin/sqlite3 -newercm "$unflushed") ]]; do :; done # the clock of files is coarse
+    : >/etc/logrotate.conf; rm /usr/sbin/logrotate`);
   expect(await withApt("set_up")).toContain("damaged when the server went down: ");
   expect(await host.onHost("sqlite3 :memory: 'SELECT 6 * 7'; tail -n 1 /etc/logrotate.d/dpkg")).toBe(
     "42\n# ours\n",
