@@ -390,7 +390,7 @@ describe.skipIf(vendors === undefined)("plain pulumi, with nothing but the vendo
     // The site has served: another restore over it is told the one that it replaces.
     const refused = await pulumi("up", "--yes");
     expect(refused.exitCode).not.toBe(0);
-    const [, replaced = ""] = /pulumi config set again ADDRESS@(\S+)/.exec(refused.output) ?? [];
+    const [, replaced = ""] = /pulumi config set again ADDRESS@([\dTZ:.-]+)/.exec(refused.output) ?? [];
     await pulumi("config", "set", "again", `${host.machine.address}@${replaced}`);
     const { exitCode, output } = await pulumi("up", "--yes");
     expect(exitCode).not.toBe(0);
