@@ -14,6 +14,20 @@ export interface BuildFolder {
   keepBackup: (made: string) => Promise<string>;
 }
 
+/** What an example's `prepare` has made there. */
+export interface PreparedExample {
+  /** site.yaml, with whose relative paths the rest agrees. */
+  site: string;
+  /** The application as a git bundle, and the commit id that the tag in site.yaml stands for. */
+  bundle: string;
+  revision: string;
+  /** The backup in the site's store, an archive or a folder, and the time that its name carries. */
+  archive: string;
+  time: Date;
+  /** Rows by table. */
+  rows: Record<string, number>;
+}
+
 const backupsKept = 3;
 const workFolderPrefix = ".work-";
 const abandonedAfterMilliseconds = 60 * 60 * 1000;

@@ -6,7 +6,7 @@ import { ensureDebianPackages, type DebianNeed } from "../../machines/debian-pac
 import { loadSite } from "../../site/load.ts";
 import { OperatorError, exitCodes } from "../../site/operator-error.ts";
 import { makeArchive } from "../archive.ts";
-import { inBuildFolder } from "../build-folder.ts";
+import { inBuildFolder, type PreparedExample } from "../build-folder.ts";
 import { makeBundle } from "../bundle.ts";
 import { environmentFile } from "../environment-file.ts";
 import { makePostgresqlDump, makeSqlite } from "./database.ts";
@@ -41,17 +41,7 @@ export interface SampleOptions {
 }
 
 /** What was made. The same options give the same bytes, except for what is encrypted and how long packing took. */
-export interface PreparedSample {
-  /** site.yaml, with whose relative paths the rest agrees. */
-  site: string;
-  /** The application as a git bundle, and the commit id that the tag in site.yaml stands for. */
-  bundle: string;
-  revision: string;
-  /** The backup in the site's store, an archive or a folder, and the time that its name carries. */
-  archive: string;
-  time: Date;
-  /** Rows by table. */
-  rows: Record<string, number>;
+export interface PreparedSample extends PreparedExample {
   uploads: SampleUpload[];
 }
 

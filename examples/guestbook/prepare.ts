@@ -4,7 +4,7 @@ import { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { ensureDebianPackages } from "../../machines/debian-packages.ts";
 import { makeArchive } from "../archive.ts";
-import { inBuildFolder } from "../build-folder.ts";
+import { inBuildFolder, type PreparedExample } from "../build-folder.ts";
 import { makeBundle } from "../bundle.ts";
 import { environmentFile } from "../environment-file.ts";
 import { dumpOfThrowAwayCluster } from "../throw-away-cluster.ts";
@@ -20,19 +20,6 @@ export interface GuestBookOptions {
   directory?: string;
   /** Variables of settings.env, added to the default ones or standing in their place. */
   settings?: Record<string, string>;
-}
-
-/** What was made. The same options give the same bytes. */
-export interface PreparedGuestBook {
-  site: string;
-  /** The application as a git bundle, and the commit id that the tag in site.yaml stands for. */
-  bundle: string;
-  revision: string;
-  /** The backup in the site's store. */
-  archive: string;
-  time: Date;
-  /** Rows by table. */
-  rows: Record<string, number>;
 }
 
 const exampleFolder = fileURLToPath(new URL(".", import.meta.url));
@@ -52,8 +39,8 @@ const defaultSettings = {
   FORM_SECRET: "sample-not-a-real-secret-0000000000000000",
 };
 
-/** Makes the guest book's bundle, and a backup of it as the runbook's scripts pack one. */
-export async function prepareGuestBook(options: GuestBookOptions = {}): Promise<PreparedGuestBook> {
+/** Makes the guest book's bundle, and a backup of it as the runbook's scripts pack one. The same options give the same bytes. */
+export async function prepareGuestBook(options: GuestBookOptions = {}): Promise<PreparedExample> {
   const { entries = 40, time: wanted = new Date(), settings } = options;
   await ensureDebianPackages(needs, (line) => {
     console.error(line);

@@ -1,11 +1,11 @@
 import { basename } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { execa } from "execa";
-import type { PreparedGuestBook } from "../../examples/guestbook/prepare.ts";
+import type { PreparedExample } from "../../examples/build-folder.ts";
 import type { KeptDrill } from "./kept-drill.ts";
 
 /** The rows of the guest book's backup, table by table, in no order. */
-export async function rowsInBackup({ archive }: PreparedGuestBook): Promise<Record<string, string[]>> {
+export async function rowsInBackup({ archive }: PreparedExample): Promise<Record<string, string[]>> {
   const member = `${basename(archive, ".tar.gz")}/database/guestbook.sql.gz`;
   const { stdout } = await execa("tar", ["-xzOf", archive, member], { encoding: "buffer" });
   return rowsOf(gunzipSync(stdout).toString());

@@ -2,7 +2,8 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { prepareGuestBook, type PreparedGuestBook } from "../../examples/guestbook/prepare.ts";
+import type { PreparedExample } from "../../examples/build-folder.ts";
+import { prepareGuestBook } from "../../examples/guestbook/prepare.ts";
 import { rowsInBackup, rowsInside } from "./guestbook-rows.ts";
 import { keptDrill, type KeptDrill } from "./kept-drill.ts";
 import { needed } from "./recovery-host.ts";
@@ -11,7 +12,7 @@ import { needed } from "./recovery-host.ts";
 const planted = { DB_PASSWORD: "planted-pw-5512", FORM_SECRET: "planted-form-secret-0f1e2d3c4b5a69788796" };
 
 let directory: string;
-let book: PreparedGuestBook;
+let book: PreparedExample;
 let drilled: KeptDrill | undefined;
 
 beforeAll(async () => {

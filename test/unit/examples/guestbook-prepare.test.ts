@@ -3,12 +3,13 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type PreparedGuestBook, prepareGuestBook } from "../../../examples/guestbook/prepare.ts";
+import type { PreparedExample } from "../../../examples/build-folder.ts";
+import { prepareGuestBook } from "../../../examples/guestbook/prepare.ts";
 import { loadSite } from "../../../site/load.ts";
 
 const time = new Date("2026-03-29T01:30:05Z");
 let folder: string;
-let book: PreparedGuestBook;
+let book: PreparedExample;
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "guestbook-test-"));
@@ -49,7 +50,7 @@ describe("the prepared guest book", () => {
   });
 
   it("has the rows that it announces, and none when it is to be empty", async () => {
-    const dump = async ({ archive }: PreparedGuestBook) => {
+    const dump = async ({ archive }: PreparedExample) => {
       const member = `${basename(archive, ".tar.gz")}/database/guestbook.sql.gz`;
       const { stdout } = await execa("tar", ["-xzOf", archive, member], { encoding: "buffer" });
       return (await execa("gzip", ["-dc"], { input: stdout })).stdout;
