@@ -19,7 +19,7 @@ export function hostKeyDiffers(host: string, expected: string, seen: string | un
     seen === undefined
       ? `Expected ${expected}; the host has no key of that type.`
       : `Expected ${expected}, the host shows ${seen}.`,
-    "If the host was reinstalled, read its fingerprint on its console (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub) and give the new key with --host-key; otherwise do not go on: somebody may stand in between.",
+    "If the host was reinstalled, read its key on its console (cat /etc/ssh/ssh_host_ed25519_key.pub) and give the new key with --host-key; otherwise do not go on: somebody may stand in between.",
   );
 }
 
