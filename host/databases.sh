@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2154
 # The site's databases, whatever their kind. $database is one of them, as JSON; host/databases/KIND.sh says what each kind does:
-#   KIND_standing whether it is there
+#   KIND_standing    whether it is there
 #   KIND_stage       unpacks $staging/content/MEMBER beside its place, whole and not empty; leaves $restored/NAME.rows.json and
 #                    NAME.violations: the rows that broke a constraint in the backup already
 #   KIND_place       puts in place what was staged, keeps what stood there, and counts the rows again
