@@ -9,11 +9,14 @@ apt() {
 }
 
 # apt_writing ARGUMENT…: apt for what changes the system. dpkg waits for the disk after each file, unless told not to; one wait at
-# the end is worth the same, and an installation takes a fifth less. If the power fails before that, set_up mends it.
+# the end is worth the same. If the power fails before that, set_up mends it.
 apt_writing() {
-  mkdir -p "$state" || return 1
-  cat /proc/sys/kernel/random/boot_id >"$unflushed" || return 1
-  sync "$unflushed" "$state" || return 1
+  # A call that failed before this one left the mark: its files are not surely on the disk either.
+  if [[ ! -f $unflushed ]]; then
+    mkdir -p "$state" || return 1
+    cat /proc/sys/kernel/random/boot_id >"$unflushed" || return 1
+    sync "$unflushed" "$state" || return 1
+  fi
   apt -o Dpkg::Options::=--force-unsafe-io "$@" || return 1
   sync && rm "$unflushed" || return 1
   rmdir --ignore-fail-on-non-empty "$state" # of a server that is only checked, nothing stays
@@ -52,9 +55,10 @@ reinstall_damaged() {
   if [[ ${#damaged[@]} -gt 0 ]]; then
     echo "damaged when the server went down: ${damaged[*]}"
     mapfile -t packages < <(dpkg-query --search "${damaged[@]}" | sed -nE '/^diversion by/d; s|: /.*||; s|, |\n|g; p' | sort -u)
-    rm -f "${damaged[@]}" # an emptied configuration file would be taken for one that somebody changed
     patiently apt update || return 1
-    apt -o Dpkg::Options::=--force-confmiss install --reinstall "${packages[@]}" || return 1
+    patiently apt install --reinstall --download-only "${packages[@]}" || return 1
+    rm -f "${damaged[@]}" # an emptied configuration file would be taken for one that somebody changed
+    apt -o Dpkg::Options::=--force-confmiss install --reinstall --no-download "${packages[@]}" || return 1
   fi
   sync && rm "$unflushed"
 }

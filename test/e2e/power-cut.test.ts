@@ -46,3 +46,12 @@ test("an installation that was cut off in this boot needs no more than its end",
   await withApt('cp /proc/sys/kernel/random/boot_id "$unflushed"; : >/usr/bin/sqlite3');
   expect(await withApt("set_up")).not.toContain("damaged");
 });
+
+test("what a failed installation may have left stays marked until a later one is on the disk", async () => {
+  const said = await withApt(`
+    rm -f "$unflushed"
+    apt_writing install no-such-package >/dev/null 2>&1 || marked=$(stat -c %.Y "$unflushed")
+    apt_writing install no-such-package >/dev/null 2>&1 || [[ $(stat -c %.Y "$unflushed") == "$marked" ]] && echo "still marked"
+    apt_writing install sqlite3 >/dev/null; [[ ! -e $unflushed ]] && echo "on the disk"`);
+  expect(said).toBe("still marked\non the disk\n");
+});
