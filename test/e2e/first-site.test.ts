@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { ensureDebianPackages } from "../../machines/debian-packages.ts";
 import { fencedBlocks, fencedLines, page } from "../unit/docs/documents.ts";
 import { commandLine } from "./drill-process.ts";
-import { needed, say } from "./recovery-host.ts";
+import { recoveryHost, say, trustAnAuthority, type RecoveryHost } from "./recovery-host.ts";
 
 /** docs/first-site.md, followed word for word: by an owner whose server and computer are two folders here. */
 const text = page("docs/first-site.md");
@@ -39,6 +39,8 @@ echo "<!doctype html><title>Photo club</title><p>$photos photos of our members, 
 let directory: string;
 let server: string;
 let owner: string;
+/** What the owner rents: the page's 192.0.2.10, and after the rebuild what 192.0.2.9 was before. */
+let host: RecoveryHost;
 
 /** A line or script of the page, with the server's folders in the place of its paths. */
 const onServer = (script: string) =>
@@ -47,22 +49,32 @@ const onServer = (script: string) =>
     .replaceAll("/var/backups/club", join(server, "var/backups/club"))
     .replaceAll("root@192.0.2.9:", "");
 
-const bash = (script: string, cwd: string) =>
-  execa("bash", ["-c", script], { cwd, env: { XDG_STATE_HOME: join(directory, "state") } });
+const bash = (script: string, cwd: string, { reject = true } = {}) =>
+  execa("bash", ["-c", script], {
+    cwd,
+    env: { ...host.environment, XDG_STATE_HOME: join(directory, "state") },
+    stdin: "ignore",
+    reject,
+  });
 
 /** A line of a console block, carried out as it stands there, with `more` at its end. */
-async function asked(begin: string, more: string[] = []): Promise<string> {
+async function asked(
+  begin: string,
+  more: string[] = [],
+): Promise<{ exitCode: number | undefined; said: string }> {
   const line = fencedLines(text, "console").find((one) => one.startsWith(`npx recovery ${begin}`));
   if (line === undefined) throw new Error(`the page has no line npx recovery ${begin}`);
-  const { stdout, stderr } = await bash(
-    [line.replace("npx recovery", `'${process.execPath}' '${commandLine}'`), ...more].join(" "),
-    owner,
-  );
-  return `${stdout}\n${stderr}`;
+  const here = line
+    .replace("npx recovery", `'${process.execPath}' '${commandLine}'`)
+    .replace(/192\.0\.2\.\d+/, host.machine.address)
+    .replace('"ssh-ed25519 AAAA…"', `"${host.machine.hostKey}"`);
+  const { exitCode, stdout, stderr } = await bash([here, ...more].join(" "), owner, { reject: false });
+  return { exitCode, said: `${stdout}\n${stderr}` };
 }
 
 beforeAll(async () => {
-  await needed();
+  host = await recoveryHost({ baked: true });
+  await trustAnAuthority(host);
   await ensureDebianPackages([{ command: "rsync", package: "rsync" }], say);
   directory = await mkdtemp(join(tmpdir(), "first-site-test-"));
   server = join(directory, "server");
@@ -88,6 +100,7 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
+  await host.close();
   await rm(directory, { recursive: true, force: true });
 });
 
@@ -112,16 +125,47 @@ test("the backup makes one archive and leaves nothing else, and comes to the own
 
 test("site.yaml as it stands on the page is understood, and the archive can be restored", async () => {
   await writeFile(join(owner, "site.yaml"), siteFile);
-  await asked("config check");
-  expect(await asked("points list")).toMatch(/^complete +full_backup_\d{8}_\d{6} /);
-  expect(await asked("points verify")).toMatch(/full_backup_\d{8}_\d{6}/);
+  expect(await asked("config check")).toMatchObject({ exitCode: 0 });
+  const listed = await asked("points list");
+  expect(listed.said).toMatch(/^complete +full_backup_\d{8}_\d{6} /);
+  expect(listed.exitCode).toBe(0);
+  expect(await asked("points verify")).toEqual({
+    exitCode: 0,
+    said: expect.stringMatching(/full_backup_\d{8}_\d{6}/) as string,
+  });
 });
 
 test("the drill brings the club back", async () => {
   // The page's packages are those of the sample: with them baked it is the same, and takes a quarter of the time.
-  const printed = await asked("drill", ["--baked"]);
-  expect(printed).toMatch(/The front page shows photos .* ok/);
-  expect(printed).toMatch(/There are members +2 rows +ok/);
-  expect(printed).toMatch(/^recovered club from full_backup_\d{8}_\d{6} in /m);
-  expect(printed).toMatch(/^page: +\/.*run\.html$/m);
+  const { exitCode, said } = await asked("drill", ["--baked"]);
+  expect(said).toMatch(/The front page shows photos .* ok/);
+  expect(said).toMatch(/There are members +2 rows +ok/);
+  expect(said).toMatch(/^recovered club from full_backup_\d{8}_\d{6} in /m);
+  expect(said).toMatch(/^page: +\/.*run\.html$/m);
+  expect(exitCode).toBe(0);
+});
+
+test("the command for the night brings it back on a server that was rented, and assess knows the living site", async () => {
+  // The authority of a test stands in for the public one, and a line on the host for DNS, which cannot be changed here.
+  await host.onHost("echo 127.0.0.1 club.example.org >>/etc/hosts");
+  await writeFile(
+    join(owner, "site.yaml"),
+    siteFile.replace(/^tls:\n/m, "tls:\n  directory: https://127.0.0.1:14000/dir\n"),
+  );
+  const night = await asked("rebuild", [
+    ...["--host-key", `"${host.machine.hostKey}"`, "--skip-dns", "--watch", "0s", "--yes"],
+  ]);
+  expect(night.said).toMatch(/^recovered club from full_backup_\d{8}_\d{6} in /m);
+  expect(night.exitCode).toBe(0);
+  expect(
+    await host.onHost(
+      "curl -s --resolve club.example.org:443:127.0.0.1 https://club.example.org/; sqlite3 /var/www/club/data/club.db 'SELECT name FROM members'",
+    ),
+  ).toMatch(/2 photos of our members, who are 2\s*Ada\nGrace\n$/);
+  const seen = await asked("assess");
+  expect(seen.said).toMatch(/^ok +units +nginx\.service, php8\.2-fpm\.service$/m);
+  expect(seen.said).toMatch(/^ok +database club +quick_check found nothing$/m);
+  expect(seen.said).toMatch(/^ok +application +at v1\.0\.0$/m);
+  // The domain of the page is nobody's.
+  expect(seen.said).toMatch(/^bad +DNS of club\.example\.org +not known to DNS$/m);
 });
