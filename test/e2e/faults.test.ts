@@ -81,8 +81,8 @@ describe("a rebuild", { timeout: 600_000 }, () => {
     }
   });
 
-  test("ends as told when the mirror stays away, and goes on from there once it is back", async () => {
-    // Each try of it is told here, and nobody waits for the time between two.
+  test("tries a mirror that stays away again and again, and ends as told", async () => {
+    // Each pause between two tries is told here, and nobody waits for it.
     await host.onHost(
       [
         "mv /etc/apt/apt.conf.d/00recovery-proxy /root/proxy && rm -f /run/recovery-lists-updated",
@@ -101,11 +101,13 @@ describe("a rebuild", { timeout: 600_000 }, () => {
         next: expect.stringContaining("run the recovery again: it goes on with this step") as string,
       },
     });
+    expect(await host.onHost("wc -l </root/pauses")).toBe("12\n");
   });
 
-  test("whose restore dies half way with all that is kept in memory, as in a restart of the host, says so, and the next one goes on from there", async () => {
+  test("goes on there when it is run again, and waits for a mirror that comes back; when its restore dies half way with all that is kept in memory, as in a restart of the host, it says so, and the next one goes on from there", async () => {
+    // In the second pause from now the mirror is back.
     await host.onHost(
-      "rm /etc/apt/apt.conf.d/00test-proxy /usr/local/bin/sleep && mv /root/proxy /etc/apt/apt.conf.d/00recovery-proxy",
+      String.raw`printf '%s\n' '#!/bin/sh' 'echo tried >>/root/pauses' '[ "$(wc -l </root/pauses)" -lt 14 ] || { rm /etc/apt/apt.conf.d/00test-proxy /usr/local/bin/sleep; mv /root/proxy /etc/apt/apt.conf.d/00recovery-proxy; }' >/usr/local/bin/sleep`,
     );
     // The restore has stopped the site and put the files in place when it comes to the database: there it is held.
     await host.onHost(
@@ -128,6 +130,11 @@ describe("a rebuild", { timeout: 600_000 }, () => {
       "rm -r /usr/local/bin/chown /run/recovery && systemctl kill --signal=KILL recovery-restore.service",
     );
     const [, stdout] = await ended;
+    expect(await host.onHost("wc -l </root/pauses")).toBe("14\n");
+    expect((await attempts()).filter((one) => one.startsWith("download-packages "))).toEqual([
+      "download-packages failed",
+      "download-packages done",
+    ]);
     expect(child.exitCode).toBe(1);
     expect(recordOf(stdout)).toMatchObject({
       outcome: "failed",
