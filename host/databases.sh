@@ -1,5 +1,6 @@
 # shellcheck shell=bash disable=SC2154
-# The site's databases, whatever their kind. $database is one of them, as JSON; host/databases/KIND.sh says what each kind does:
+# The site's databases, whatever their kind. $database is the path of one of them among what is given; host/databases/KIND.sh says
+# what each kind does:
 #   KIND_standing    whether it is there
 #   KIND_stage       unpacks $staging/content/MEMBER beside its place, whole and not empty; leaves $restored/NAME.rows.json and
 #                    NAME.violations: the rows that broke a constraint in the backup already
@@ -12,16 +13,8 @@
 . "$(dirname "${BASH_SOURCE[0]}")/databases/sqlite.sh"
 . "$(dirname "${BASH_SOURCE[0]}")/databases/postgresql.sh"
 
-# take_database JSON: what is spoken of from here on.
-declare -A database_fields
-take_database() {
-  local name value
-  database=$1 database_fields=()
-  while IFS= read -r -d '' name && IFS= read -r -d '' value; do database_fields[$name]=$value; done \
-    < <(jq -j 'to_entries[] | select(.value | type == "string") | "\(.key)\u0000\(.value)\u0000"' <<<"$database")
-}
 # of_database FIELD: a field that is one text; a missing one is empty.
-of_database() { printf '%s' "${database_fields[$1]-}"; }
+of_database() { printf '%s' "${given[$database.$1]-}"; }
 
 # with_database ACTION [ARGUMENT]: does what the kind of $database says.
 with_database() {
@@ -32,20 +25,21 @@ with_database() {
 
 # each_database COMMAND…: for each database of a step's inputs, one after the other.
 each_database() {
-  local json
-  while IFS= read -r json <&3; do
-    take_database "$json"
+  local at
+  for ((at = 0; at < ${given[databases#]}; at++)); do
+    database=databases.$at
     "$@"
-  done 3< <(inputs '.databases[] | tojson')
+  done
 }
 
 # staged_rows ROWS: keeps how many rows each table of a staged database has (JSON). One that holds nothing ends the step, and
 # one with other rows than the restore point counted, if it did.
 staged_rows() {
-  local name counted differ="" older="choose an older restore point"
+  local name counted differ="" tables all older="choose an older restore point"
   name=$(of_database name)
-  [[ $(jq length <<<"$1") -gt 0 ]] || fail "the database $name has no tables" "an empty database was backed up" "$older"
-  [[ $(jq add <<<"$1") -gt 0 ]] || fail "the database $name has not one row" "an empty database was backed up" "$older"
+  read -r tables all < <(jq -r '"\(length) \(add)"' <<<"$1")
+  [[ $tables -gt 0 ]] || fail "the database $name has no tables" "an empty database was backed up" "$older"
+  [[ $all -gt 0 ]] || fail "the database $name has not one row" "an empty database was backed up" "$older"
   counted=$staging/inventory/$(of_database member).rows.json
   if [[ -f $counted ]]; then
     differ=$(jq -r --argjson rows "$1" '. as $counted | [keys + ($rows | keys) | unique[] | select($counted[.] != $rows[.])] | join(", ")' "$counted")

@@ -1,7 +1,11 @@
-# shellcheck shell=bash
-# environment_value FILE NAME: a variable's value; the last one wins, a missing one is empty.
-environment_value() {
-  jq -Rsj -L "$(dirname "${BASH_SOURCE[0]}")" --arg name "$2" 'include "environment"; [variables | select(.name == $name)] | last | .value // ""' "$1"
+# shellcheck shell=bash disable=SC2034
+# take_environment FILE: its variables, by name; of several of a name the last wins.
+declare -A variable
+take_environment() {
+  local at taken
+  variable=()
+  mapfile -d '' -t taken < <(jq -Rsj -L "$(dirname "${BASH_SOURCE[0]}")" 'include "environment"; variables | .name, .value | . + "\u0000"' "$1")
+  for ((at = 0; at < ${#taken[@]}; at += 2)); do variable[${taken[at]}]=${taken[at + 1]}; done
 }
 
 # percent_decoded TEXT: a part of a URL as it was meant.

@@ -4,24 +4,20 @@ set -euo pipefail
 shopt -s nullglob
 . "$RECOVERY_HOST/paths.sh"
 
+. "$RECOVERY_HOST/given.sh"
+
+take_given .inputs "$RECOVERY_WORK/request.json"
 # input NAME: an input that is one text, number or truth; a missing one is an error.
-declare -A recovery_inputs
-while IFS= read -r -d '' name && IFS= read -r -d '' value; do recovery_inputs[$name]=$value; done \
-  < <(jq -j '.inputs | to_entries[] | select(.value | type != "array" and type != "object") | "\(.key)\u0000\(.value // "")\u0000"' "$RECOVERY_WORK/request.json")
 input() {
-  [[ -v recovery_inputs[$1] ]] || { echo "no input $1" >&2; return 1; }
-  printf '%s' "${recovery_inputs[$1]}"
+  [[ -n ${given[$1]+there} ]] || { echo "no input $1" >&2; return 1; }
+  printf '%s' "${given[$1]}"
 }
 
-# inputs FILTER: what a jq filter makes of the inputs, a line each. Its users read it through < <(…), where bash loses a
-# failure: a loop over nothing would count as done. So a failure ends the whole step.
-inputs() { jq -r ".inputs | $1" "$RECOVERY_WORK/request.json" || { echo "the inputs are not understood: $1" >&2; kill "$$"; }; }
-
 # fact NAME JSON: something that the step found out, for the ledger and the record.
-fact() { jq -nc --arg name "$1" --argjson value "$2" '{($name): $value}' >>"$RECOVERY_WORK/facts.jsonl"; }
-
-# text STRING: the string as JSON.
-text() { jq -nc --arg text "$1" '$text'; }
+fact() {
+  [[ -n $2 ]] || { echo "nothing was found out of $1" >&2; return 1; }
+  printf '{%s:%s}\n' "$(text "$1")" "$2" >>"$RECOVERY_WORK/facts.jsonl"
+}
 
 # fail WHAT WHY NEXT: ends the step with an error that the operator can act on. What stands in `discard` is removed: it is of no
 # use to the next attempt, and what still serves may need the room.

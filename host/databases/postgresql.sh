@@ -56,21 +56,27 @@ postgresql_start() {
     fail "PostgreSQL does not start" "$(journalctl -q -n 1 -o cat -u "$unit")" "on the host: journalctl -u $unit; then run the recovery again"
 }
 
-# postgresql_connection FILE: how the site reaches the database, from its environment file, as JSON.
+# postgresql_connection FILE: how the site reaches the database, from its environment file: user, password, host, port and name,
+# as ${connection[…]}.
+declare -A connection
 postgresql_connection() {
   local url user password host port name
-  variable() { environment_value "$environment" "$(jq -r --arg field "$1" '.connection[$field] // ""' <<<"$database")"; }
-  local environment=$1
-  url=$(variable url)
+  take_environment "$1"
+  setting() { # the site need not have a variable for each
+    local name
+    name=$(of_database "connection.$1")
+    [[ -z $name ]] || printf '%s' "${variable[$name]-}"
+  }
+  url=$(setting url)
   if [[ -n $url ]]; then
     [[ $url =~ ^(postgres|postgresql|pgsql)://([^:/@]+)(:(.*))?@([^@:/?]+|\[[0-9a-f:]+\])(:([0-9]+))?/([^?]+)(\?.*)?$ ]] || return 1
     user=$(percent_decoded "${BASH_REMATCH[2]}") password=$(percent_decoded "${BASH_REMATCH[4]}") host=$(percent_decoded "${BASH_REMATCH[5]}")
     port=${BASH_REMATCH[7]} name=$(percent_decoded "${BASH_REMATCH[8]}")
   else
-    user=$(variable user) password=$(variable password) host=$(variable host) port=$(variable port) name=$(variable database)
+    user=$(setting user) password=$(setting password) host=$(setting host) port=$(setting port) name=$(setting database)
   fi
-  jq -nc --arg user "${user:-$(of_database role)}" --rawfile password <(printf '%s' "$password") --arg host "${host:-localhost}" \
-    --arg port "${port:-5432}" --arg database "${name:-$(of_database database)}" '{$user, $password, $host, $port, $database}'
+  connection=([user]=${user:-$(of_database role)} [password]=$password [host]=${host:-localhost} [port]=${port:-5432}
+    [name]=${name:-$(of_database database)})
 }
 
 postgresql_standing() {
@@ -81,19 +87,25 @@ postgresql_standing() {
 # What the configuration says must lead to what is restored, else the site would come up with no database, or another: that of
 # the backup, or the one that stays when the database comes back alone.
 postgresql_agrees() {
-  local settings variables differs file whose="the backup's configuration"
+  local field variables="" differs="" file whose="the backup's configuration"
   file=$staging/content/$(of_database environmentMember)
   if [[ $file == */ ]]; then file=$(of_database environmentFile) whose="the site's configuration"; fi
-  variables=$(jq -r '.connection | map(values) | join(", ")' <<<"$database")
-  settings=$(postgresql_connection "$file") ||
+  for field in url user password host port database; do
+    if [[ -n $(of_database "connection.$field") ]]; then variables+=", $(of_database "connection.$field")"; fi
+  done
+  variables=${variables#, }
+  postgresql_connection "$file" ||
     fail "$variables in $whose is no URL of a PostgreSQL database" "it is not of the form postgres://user:password@localhost:5432/database" \
       "correct databases.connection in site.yaml, or choose another restore point"
-  differs=$(jq -r --argjson site "$database" '
-    if .user != $site.role then "it logs in as \(.user), and site.yaml says \($site.role)"
-    elif .database != $site.database then "it names the database \(.database), and site.yaml says \($site.database)"
-    elif .host | IN("localhost", "127.0.0.1", "::1", "[::1]") | not then "it names the server \(.host), and the database is restored on this host"
-    elif .password == "" then "it holds no password"
-    else "" end' <<<"$settings")
+  if [[ ${connection[user]} != "$(of_database role)" ]]; then
+    differs="it logs in as ${connection[user]}, and site.yaml says $(of_database role)"
+  elif [[ ${connection[name]} != "$(of_database database)" ]]; then
+    differs="it names the database ${connection[name]}, and site.yaml says $(of_database database)"
+  elif [[ " localhost 127.0.0.1 ::1 [::1] " != *" ${connection[host]} "* ]]; then
+    differs="it names the server ${connection[host]}, and the database is restored on this host"
+  elif [[ -z ${connection[password]} ]]; then
+    differs="it holds no password"
+  fi
   [[ -z $differs ]] || fail "$whose ($variables) does not lead to the database $(of_database name)" "$differs" \
     "correct databases in site.yaml, or choose another restore point"
 }
@@ -128,8 +140,9 @@ postgresql_unguard() {
 
 # Roles, and the empty database that the dump is loaded into.
 postgresql_prepare() {
-  local mighty
-  administer postgres --set staged="$(postgresql_staged)" --set roles="$(jq -c '[.role] + .roles' <<<"$database")" <<'SQL'
+  local mighty roles
+  mapfile -t roles < <(items "$database.roles")
+  administer postgres --set staged="$(postgresql_staged)" --set roles="$(texts "$(of_database role)" "${roles[@]}")" <<'SQL'
 DROP DATABASE IF EXISTS :"staged" WITH (FORCE);
 SELECT format('CREATE ROLE %I', name) FROM json_array_elements_text(:'roles'::json) AS name WHERE name NOT IN (SELECT rolname FROM pg_roles) \gexec
 SELECT format('DROP ROLE %I', rolname) FROM pg_roles WHERE rolname ~ '^recovery_[0-9a-f]{40}$' AND rolname NOT IN (SELECT usename FROM pg_stat_activity WHERE usename IS NOT NULL) \gexec
@@ -150,7 +163,7 @@ SQL
       fail "the extension $extension cannot be made" "PostgreSQL said: $(postgresql_said "$RECOVERY_WORK/extension")" "name the Debian package that brings it in packages of site.yaml"
   done
 }
-postgresql_extensions() { jq -r '.extensions[]' <<<"$database"; }
+postgresql_extensions() { items "$database.extensions"; }
 
 # postgresql_said FILE: the first error in what PostgreSQL's programs said. A dump may have a part in it: nothing that a terminal acts on.
 postgresql_said() {
@@ -307,15 +320,15 @@ SQL
 
 # The role's password is the one in the restored configuration. It reaches psql on its standard input.
 postgresql_admit() {
-  local password
-  password=$(postgresql_connection "$(of_database environmentFile)" | jq -r .password)
-  printf '%s\nALTER ROLE "%s" LOGIN PASSWORD %s;\n' "$postgresql_unlogged" "$(of_database role)" "'${password//\'/\'\'}'" | administer postgres
+  postgresql_connection "$(of_database environmentFile)"
+  printf '%s\nALTER ROLE "%s" LOGIN PASSWORD %s;\n' "$postgresql_unlogged" "$(of_database role)" "'${connection[password]//\'/\'\'}'" | administer postgres
 }
 
 postgresql_reach() {
-  postgresql_connection "$(of_database environmentFile)" | as_owner php -r '
-    $site = json_decode(stream_get_contents(STDIN), true);
-    $database = new PDO("pgsql:host={$site["host"]};port={$site["port"]};dbname={$site["database"]}", $site["user"], $site["password"]);
+  postgresql_connection "$(of_database environmentFile)"
+  printf '%s\0' "${connection[host]}" "${connection[port]}" "${connection[name]}" "${connection[user]}" "${connection[password]}" | as_owner php -r '
+    [$host, $port, $name, $user, $password] = explode("\0", stream_get_contents(STDIN));
+    $database = new PDO("pgsql:host=$host;port=$port;dbname=$name", $user, $password);
     echo $database->query("SELECT count(*) FROM pg_tables WHERE tableowner = current_user")->fetchColumn();'
 }
 

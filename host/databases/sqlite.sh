@@ -2,24 +2,29 @@
 # SQLite: a database is a file in the site's folders. See host/databases.sh.
 
 # Staged files are somebody's: -safe turns off what writes files and loads code.
-sqlite_staged() { sqlite3 -safe -readonly -bail "$staging/databases/$(of_database name).db" "$1" 2>&1; }
-sqlite_live() { sqlite3 -readonly -bail -cmd '.timeout 5000' "$(of_database path)" "$1" 2>&1; }
+sqlite_staged() { sqlite3 -safe -readonly -bail "$staging/databases/$(of_database name).db" "$@" 2>&1; }
+sqlite_live() { sqlite3 -readonly -bail -cmd '.timeout 5000' "$(of_database path)" "$@" 2>&1; }
 sqlite_quoted() { printf '"%s"' "${1//\"/\"\"}"; }
 
 # sqlite_rows ASK: the rows of each table, by one of the two above.
 sqlite_rows() {
-  local table count rows='{}'
-  while IFS= read -r table; do
-    count=$("$1" "SELECT count(*) FROM $(sqlite_quoted "$table");")
-    rows=$(jq -c --arg table "$table" --argjson count "$count" '.[$table] = $count' <<<"$rows")
-  done < <("$1" "SELECT json_group_array(name) FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%';" | jq -r '.[]')
-  printf '%s' "$rows"
+  local counts one all=
+  counts=$("$1" "SELECT 'SELECT json_object(' || quote(name) || ', count(*)) FROM \"' || replace(name, '\"', '\"\"') || '\";'
+    FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%';")
+  [[ -n $counts ]] || { echo '{}'; return; }
+  counts=$("$1" <<<"$counts") # not as an argument: there may be thousands of tables
+  while IFS= read -r one; do
+    [[ $one == "{"*"}" ]] || { echo "$one" >&2; return 1; }
+    all+=,${one:1:-1}
+  done <<<"$counts"
+  printf '{%s}' "${all:1}"
 }
 
 # sqlite_violated ASK: rows by the reference that they break.
 sqlite_violated() {
   local lines
   lines=$("$1" 'PRAGMA foreign_key_check;') || { head -n 1 <<<"$lines"; return 1; }
+  [[ -n $lines ]] || { echo '{}'; return; }
   jq -Rnc '[inputs | split("|") | "\(.[0]) without its \(.[2])"] | group_by(.) | map({(.[0]): length}) | add // {}' < <(printf '%s' "$lines")
 }
 
