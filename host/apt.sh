@@ -22,6 +22,15 @@ apt_writing() {
   rmdir --ignore-fail-on-non-empty "$state" # of a server that is only checked, nothing stays
 }
 
+# installed PACKAGE…: whether they are all there, each for its own sake: what came with another would go with it. apt-get itself
+# takes a second to find that out.
+installed() {
+  local package automatic
+  automatic=$(awk '/^Package:/ { name = $2 } /^Auto-Installed: 1/ { print name }' /var/lib/apt/extended_states 2>/dev/null)
+  for package; do ! grep -qxF "$package" <<<"$automatic" || return 1; done
+  [[ $(dpkg-query --showformat '${db:Status-Abbrev}\n' --show "$@" 2>/dev/null | grep -c '^.i $') == "$#" ]]
+}
+
 # patiently COMMAND…: again while another holds the lock, for five minutes: neither dpkg itself nor the lists of packages have an
 # option to wait for theirs, and a server that was only just switched on is still being set up by others. Again, too, while the
 # mirror cannot be reached, for two minutes: what it answers is taken as its answer. Its words go to the standard error.

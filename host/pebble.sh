@@ -10,13 +10,16 @@ start_pebble() { # start_pebble NAME…: the names resolve to this machine
   if ! systemctl is-active --quiet drill-pebble; then
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 -subj /CN=pebble \
       -addext subjectAltName=IP:127.0.0.1 -keyout "$state/pebble/server.key" -out "$pebble_ca" 2>&1
-    jq -n --arg certificate "$pebble_ca" --arg key "$state/pebble/server.key" '{pebble: {
-      listenAddress: "127.0.0.1:14000", managementListenAddress: "127.0.0.1:15000",
-      certificate: $certificate, privateKey: $key, httpPort: 80, tlsPort: 443, ocspResponderURL: "", externalAccountBindingRequired: false}}' >"$state/pebble/config.json"
+    cat >"$state/pebble/config.json" <<JSON
+{"pebble": {"listenAddress": "127.0.0.1:14000", "managementListenAddress": "127.0.0.1:15000", "certificate": "$pebble_ca",
+  "privateKey": "$state/pebble/server.key", "httpPort": 80, "tlsPort": 443, "ocspResponderURL": "", "externalAccountBindingRequired": false}}
+JSON
     systemd-run --quiet --collect --unit=drill-pebble --setenv=PEBBLE_VA_NOSLEEP=1 --setenv=PEBBLE_WFE_NONCEREJECT=0 \
       pebble -config "$state/pebble/config.json"
   fi
-  curl --silent --show-error --fail --output /dev/null --cacert "$pebble_ca" --noproxy '*' --retry 20 --retry-connrefused --retry-delay 0 --retry-max-time 20 "$pebble_directory" ||
+  local deadline=$((SECONDS + 20)) # curl's own --retry waits a whole second
+  until curl --silent --show-error --fail --output /dev/null --cacert "$pebble_ca" --noproxy '*' "$pebble_directory" || ((SECONDS > deadline)); do sleep 0.05; done 2>/dev/null
+  ((SECONDS <= deadline)) ||
     fail "pebble does not answer" "$(journalctl -q -n 1 -o cat -u drill-pebble)" "on the host: journalctl -u drill-pebble"
 }
 

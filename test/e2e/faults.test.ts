@@ -15,7 +15,7 @@ import { besides, recoveryHost, trustAnAuthority, type RecoveryHost } from "./re
 let host: RecoveryHost;
 
 beforeAll(async () => {
-  host = await recoveryHost({ baked: true });
+  host = await recoveryHost();
   await trustAnAuthority(host);
 });
 

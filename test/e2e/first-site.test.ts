@@ -73,7 +73,7 @@ async function asked(
 }
 
 beforeAll(async () => {
-  host = await recoveryHost({ baked: true });
+  host = await recoveryHost();
   await trustAnAuthority(host);
   await ensureDebianPackages([{ command: "rsync", package: "rsync" }], say);
   directory = await mkdtemp(join(tmpdir(), "first-site-test-"));

@@ -137,7 +137,7 @@ const hostile = (top: string): [string, Entry[], RegExp][] => [
 ];
 
 beforeAll(async () => {
-  host = await recoveryHost({ baked: true });
+  host = await recoveryHost();
   work = await mkdtemp(join(tmpdir(), "host-steps-"));
   const { machine, agent, sample } = host;
   await host.onHost("apt-get -qq update && apt-get -qq -y install --no-install-recommends zstd >/dev/null");

@@ -7,7 +7,7 @@ let host: RecoveryHost;
 const started: Running[] = [];
 
 beforeAll(async () => {
-  host = await recoveryHost();
+  host = await recoveryHost({ blank: true });
 });
 afterEach(async () => {
   // Only when a test has failed does one still run.

@@ -16,7 +16,7 @@ export interface KeptDrill {
 export async function keptDrill(site: string, stateFolder: string, ...options: string[]): Promise<KeptDrill> {
   const { exitCode, stdout, stderr } = await execa(
     process.execPath,
-    [commandLine, "drill", "--site", site, "--keep", "--json", ...options],
+    [commandLine, "drill", "--site", site, "--keep", "--watch", "0s", "--json", ...options],
     { env: { XDG_STATE_HOME: stateFolder, CI: "true" }, stdin: "ignore", reject: false },
   );
   expect(stdout, stderr).not.toBe("");

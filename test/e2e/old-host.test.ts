@@ -89,6 +89,7 @@ beforeAll(async () => {
   old = await recoveryHost();
   fresh = await createMachine({
     release: "12",
+    base: old.base,
     authorizedKeys: [old.agent.publicKey],
     admittedHosts: [],
     say,

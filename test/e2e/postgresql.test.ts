@@ -43,7 +43,7 @@ let points = 0;
 let latest = { point: "", rows: [] as string[] };
 
 beforeAll(async () => {
-  host = await recoveryHost({ database: "postgresql", environment: planted });
+  host = await recoveryHost({ blank: true, database: "postgresql", environment: planted });
   await trustAnAuthority(host);
   work = await mkdtemp(join(tmpdir(), "postgresql-test-"));
   const { stdout } = await execa(

@@ -9,7 +9,7 @@ const withApt = (script: string) =>
   host.onHost(`set -euo pipefail; . /root/paths.sh; . /root/apt.sh; mkdir -p "$state"; ${script}`);
 
 beforeAll(async () => {
-  host = await recoveryHost();
+  host = await recoveryHost({ blank: true });
   for (const name of ["paths.sh", "apt.sh"]) {
     const text = await readFile(new URL(`../../host/${name}`, import.meta.url), "utf8");
     await host.onHost(`cat > /root/${name} <<'END-OF-FILE'\n${text}\nEND-OF-FILE`);

@@ -67,7 +67,7 @@ function recordOf(stdout: unknown): RunRecord {
 }
 
 beforeAll(async () => {
-  host = await recoveryHost({ environment: planted });
+  host = await recoveryHost({ blank: true, environment: planted });
   await trustAnAuthority(host);
 });
 

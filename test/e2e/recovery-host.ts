@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { execa } from "execa";
 import { prepareSample } from "../../examples/chatbot/prepare.ts";
-import { baseNeeds } from "../../machines/base.ts";
+import { baseNeeds, ensureBase, type Base } from "../../machines/base.ts";
 import { ensureDebianPackages } from "../../machines/debian-packages.ts";
 import { createMachine, machineNeeds, type Machine } from "../../machines/nspawn.ts";
 import { ensureBaked } from "../../run/bake.ts";
@@ -49,6 +49,8 @@ export interface RecoveryHost extends Operator {
   directory: string;
   site: string;
   sample: Awaited<ReturnType<typeof prepareSample>>;
+  /** What the host was made of: another machine may be. */
+  base: Base;
   environment: Record<string, string>;
   /** Runs a command on the host, over a connection of the test's own that is dialled again when it was lost; throws when it fails. */
   onHost(command: string): Promise<string>;
@@ -64,20 +66,22 @@ export const besides = ["--old-host-is-off", "--skip-dns", "--watch", "0s"];
 
 export type SampleOptions = Parameters<typeof prepareSample>[0];
 
-/** `baked`: a host that has the site's packages already, for what is not about them. */
+/** On a host that has the sample's packages already; on a `blank` one for what is about them, or about a site with others. */
 export async function recoveryHost({
-  baked = false,
+  blank = false,
   ...options
-}: SampleOptions & { baked?: boolean } = {}): Promise<RecoveryHost> {
+}: SampleOptions & { blank?: boolean } = {}): Promise<RecoveryHost> {
   await needed();
   const directory = await mkdtemp(join(tmpdir(), "recovery-test-"));
   const sample = await prepareSample({ ...options, directory });
   const { site } = sample;
-  const base = baked ? (await ensureBaked((await loadSite(site)).site, say)).base : undefined;
+  const base = blank
+    ? await ensureBase("12", say)
+    : (await ensureBaked((await loadSite(site)).site, say)).base;
   const agent = await startAgent();
   const machine = await createMachine({
     release: "12",
-    ...(base && { base }),
+    base,
     authorizedKeys: [agent.publicKey],
     admittedHosts: [],
     say,
@@ -119,6 +123,7 @@ export async function recoveryHost({
     directory,
     site,
     sample,
+    base,
     environment,
     onHost: async (command) => {
       const { exitCode, stdout, stderr } = await (await connected()).run(command, { timeoutSeconds: 120 });
@@ -163,8 +168,7 @@ export async function trustAnAuthority(host: Pick<RecoveryHost, "onHost" | "site
   await host.onHost(
     [
       "export DEBIAN_FRONTEND=noninteractive",
-      "apt-get -qq update",
-      "apt-get -qq -y install --no-install-recommends pebble ca-certificates openssl curl >/dev/null",
+      "command -v pebble openssl curl >/dev/null || { apt-get -qq update && apt-get -qq -y install --no-install-recommends pebble ca-certificates openssl curl >/dev/null; }",
       "mkdir -p /etc/pebble-test && cd /etc/pebble-test",
       "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 -subj /CN=pebble -addext subjectAltName=IP:127.0.0.1 -keyout server.key -out server.pem 2>/dev/null",
       `printf '%s' '{"pebble":{"listenAddress":"127.0.0.1:14000","managementListenAddress":"127.0.0.1:15000","certificate":"/etc/pebble-test/server.pem","privateKey":"/etc/pebble-test/server.key","httpPort":80,"tlsPort":443,"ocspResponderURL":"","externalAccountBindingRequired":false}}' > config.json`,
