@@ -18,9 +18,11 @@ JSON
       pebble -config "$state/pebble/config.json"
   fi
   local deadline=$((SECONDS + 20)) # curl's own --retry waits a whole second
-  until curl --silent --show-error --fail --output /dev/null --cacert "$pebble_ca" --noproxy '*' "$pebble_directory" || ((SECONDS > deadline)); do sleep 0.05; done 2>/dev/null
-  ((SECONDS <= deadline)) ||
-    fail "pebble does not answer" "$(journalctl -q -n 1 -o cat -u drill-pebble)" "on the host: journalctl -u drill-pebble"
+  until curl --silent --fail --max-time 5 --output /dev/null --cacert "$pebble_ca" --noproxy '*' "$pebble_directory"; do
+    ((SECONDS < deadline)) ||
+      fail "pebble does not answer" "$(journalctl -q -n 1 -o cat -u drill-pebble)" "on the host: journalctl -u drill-pebble"
+    sleep 0.05
+  done
 }
 
 fetch_pebble_root() { curl --silent --show-error --fail --cacert "$pebble_ca" --noproxy '*' --output "$1" https://127.0.0.1:15000/roots/0; }
