@@ -62,18 +62,18 @@ declare -A connection
 postgresql_connection() {
   local url user password host port name
   take_environment "$1"
-  setting() { # the site need not have a variable for each
+  of_site() { # the site need not have a variable for each
     local name
     name=$(of_database "connection.$1")
     [[ -z $name ]] || printf '%s' "${variable[$name]-}"
   }
-  url=$(setting url)
+  url=$(of_site url)
   if [[ -n $url ]]; then
     [[ $url =~ ^(postgres|postgresql|pgsql)://([^:/@]+)(:(.*))?@([^@:/?]+|\[[0-9a-f:]+\])(:([0-9]+))?/([^?]+)(\?.*)?$ ]] || return 1
     user=$(percent_decoded "${BASH_REMATCH[2]}") password=$(percent_decoded "${BASH_REMATCH[4]}") host=$(percent_decoded "${BASH_REMATCH[5]}")
     port=${BASH_REMATCH[7]} name=$(percent_decoded "${BASH_REMATCH[8]}")
   else
-    user=$(setting user) password=$(setting password) host=$(setting host) port=$(setting port) name=$(setting database)
+    user=$(of_site user) password=$(of_site password) host=$(of_site host) port=$(of_site port) name=$(of_site database)
   fi
   connection=([user]=${user:-$(of_database role)} [password]=$password [host]=${host:-localhost} [port]=${port:-5432}
     [name]=${name:-$(of_database database)})
