@@ -168,7 +168,7 @@ export async function trustAnAuthority(host: Pick<RecoveryHost, "onHost" | "site
   await host.onHost(
     [
       "export DEBIAN_FRONTEND=noninteractive",
-      "command -v pebble openssl curl >/dev/null || { apt-get -qq update && apt-get -qq -y install --no-install-recommends pebble ca-certificates openssl curl >/dev/null; }",
+      "command -v pebble >/dev/null || { apt-get -qq update && apt-get -qq -y install --no-install-recommends pebble ca-certificates openssl curl >/dev/null; }",
       "mkdir -p /etc/pebble-test && cd /etc/pebble-test",
       "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 -subj /CN=pebble -addext subjectAltName=IP:127.0.0.1 -keyout server.key -out server.pem 2>/dev/null",
       `printf '%s' '{"pebble":{"listenAddress":"127.0.0.1:14000","managementListenAddress":"127.0.0.1:15000","certificate":"/etc/pebble-test/server.pem","privateKey":"/etc/pebble-test/server.key","httpPort":80,"tlsPort":443,"ocspResponderURL":"","externalAccountBindingRequired":false}}' > config.json`,
