@@ -308,6 +308,7 @@ describe("a member of our own format", () => {
   test.each(hostile("uploads"))("with %s is refused, and reaches nothing", async (_, entries, why) => {
     const { outcome, error } = await unpackMembers(await tarOf(sound, ...entries));
     expect(outcome).toBe("failed");
+    expect(error?.what).toContain("uploads-1.tar.zst");
     expect(error?.why.replace("its content was refused: ", "")).toMatch(why);
     expect(await host.onHost(`ls /tmp ${state}`)).not.toMatch(/escaped|staging/);
   });
