@@ -253,6 +253,27 @@ describe("an SQLite database in a good archive", () => {
     });
     expect((await stageDatabase(Buffer.alloc(0))).error?.what).toBe("the database admin has no tables");
   });
+
+  test("has its rows counted whatever its tables are called, and none of their names is a command", async () => {
+    const rows = {
+      'a"b': 0,
+      "it's": 2,
+      "two\n.shell touch /tmp/taken\nlines": 0,
+      "'); DROP TABLE agents; --": 1,
+    };
+    const file = join(work, "names.db");
+    const quoted = (name: string) => `"${name.replaceAll('"', '""')}"`;
+    const statements = Object.entries(rows).map(
+      ([name, count]) =>
+        `CREATE TABLE ${quoted(name)} (x); ${`INSERT INTO ${quoted(name)} VALUES (1); `.repeat(count)}`,
+    );
+    await execa("sqlite3", ["-init", "/dev/null", "-bail", file, statements.join("")]);
+    expect(await stageDatabase(await readFile(file))).toMatchObject({
+      outcome: "done",
+      facts: { admin: { rows } },
+    });
+    expect(await host.onHost("ls /tmp")).not.toContain("taken");
+  });
 });
 
 describe("a member of our own format", () => {
