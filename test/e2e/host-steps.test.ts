@@ -238,6 +238,12 @@ describe("an archive within the archive", () => {
   });
 });
 
+test("a step that is not told of what it goes through has failed, and has not done nothing", async () => {
+  expect((await step("fetch", { files: [] })).outcome).toBe("done");
+  expect((await step("fetch", {})).outcome).toBe("failed");
+  expect((await step("fetch", { files: [{ name: "archive" }] })).outcome).toBe("failed");
+});
+
 describe("an SQLite database in a good archive", () => {
   test("that is corrupt, empty or none is refused", async () => {
     expect((await stageDatabase(database)).outcome).toBe("done");
