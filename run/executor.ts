@@ -6,7 +6,7 @@ import type { Reporter } from "./reporter.ts";
 /** The host that the steps run on, opened for this run before the first of them. */
 export interface StepHost {
   /** For this step, by its id. May take as long as what the step waits for. Throws when it may not begin. */
-  open(step: string): Promise<Pick<SshConnection, "run">>;
+  open(step: string): Promise<Pick<SshConnection, "run" | "closed">>;
   openRelay(): Promise<void>;
   closeRelay(): Promise<void>;
 }

@@ -34,6 +34,8 @@ export function pulumiExecutor(options: PulumiOptions): Executor {
 const quietSeconds = 500;
 /** A step is ended on its host at its timeout; the news of it may take a moment. */
 const slackSeconds = 60;
+/** A plugin that finds out by itself that the host is gone does so sooner. The vendor's may wait for a long time. */
+const lostSeconds = 20;
 const killAgainMilliseconds = 200;
 
 async function carryOut(
@@ -41,16 +43,24 @@ async function carryOut(
   { prepared, host, target, reporter, signal, kill }: Delivery,
 ): Promise<void> {
   const { agentSocketPath } = target;
+  const link = { lost: false };
   // What a step waits for may take longer than an engine may be silent.
-  const hostAlive: typeof host = {
+  const watchedHost: typeof host = {
     ...host,
-    open: (step) => {
+    open: async (step) => {
       const waiting = setInterval(() => {
         silence.heard();
-      }, 60_000);
-      return host.open(step).finally(() => {
+      }, 10_000);
+      try {
+        const connection = await host.open(step);
+        void connection.closed.then(() => {
+          link.lost = true;
+          silence.heard();
+        });
+        return connection;
+      } finally {
         clearInterval(waiting);
-      });
+      }
     },
   };
   const stack = await openStack({
@@ -59,7 +69,7 @@ async function carryOut(
     stackName,
     directory,
     environment: agentSocketPath === undefined ? {} : { SSH_AUTH_SOCK: agentSocketPath },
-    program: () => Promise.resolve({ ...declareRecovery(prepared, hostAlive) }),
+    program: () => Promise.resolve({ ...declareRecovery(prepared, watchedHost) }),
     say: (line) => {
       reporter.say(line);
     },
@@ -77,7 +87,10 @@ async function carryOut(
   const running = new Set<string>();
   let silentSeconds = 0;
   const silence = watchSilence(
-    () => Math.max(quietSeconds, ...[...running].map((id) => timeouts.get(id) ?? 0)) + slackSeconds,
+    () =>
+      link.lost
+        ? lostSeconds
+        : Math.max(quietSeconds, ...[...running].map((id) => timeouts.get(id) ?? 0)) + slackSeconds,
     (seconds) => {
       silentSeconds = seconds;
       void endEngine();
@@ -103,8 +116,12 @@ async function carryOut(
     if (silentSeconds === 0 || signal.aborted) throw error;
     throw new OperatorError(
       exitCodes.failed,
-      "the engine was ended, since it said nothing any more",
-      `${silentSeconds} s passed without a word of it, longer than ${[...running].join(", ") || "any step"} may take`,
+      link.lost
+        ? `the connection to ${target.address} was lost`
+        : "the engine was ended, since it said nothing any more",
+      link.lost
+        ? `no sign of life came over it, and for ${silentSeconds} s no word of ${[...running].join(", ") || "a step"}`
+        : `${silentSeconds} s passed without a word of it, longer than ${[...running].join(", ") || "any step"} may take`,
       "see whether the host can be reached, then run the same command again: it goes on where it stopped",
       { cause: error },
     );

@@ -112,6 +112,9 @@ export class HostSession {
       if (switched.exitCode !== 0)
         throw new Error(`host/ could not be put in place: ${lastLine(switched.stderr)}`);
       connection.unref();
+      void connection.closed.then(() => {
+        if (!signal.aborted) say(`the connection to ${target.address} was lost; what runs there goes on`);
+      });
       return connection;
     } catch (error) {
       await connection.close();

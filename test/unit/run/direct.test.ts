@@ -51,6 +51,7 @@ function running(steps: Step[], { opened = Promise.resolve() } = {}) {
       await opened;
       stop.signal.throwIfAborted();
       return {
+        closed: new Promise(() => undefined),
         run: (command, options) => {
           stdin.set(command, options.stdin);
           options.signal?.addEventListener("abort", () => ends.get(command)?.reject(new Error("cancelled")));
