@@ -8,7 +8,7 @@ import type { DebianRelease } from "../site/debian-versions.ts";
 import { loadSite, type LoadedSite } from "../site/load.ts";
 import type { Site } from "../site/schema.ts";
 import { startAgent, type ThrowAwayAgent } from "../ssh/agent.ts";
-import { sitePoints } from "../stacks/prepare.ts";
+import { prepareRecovery, sitePoints } from "../stacks/prepare.ts";
 import { ensureBaked } from "./bake.ts";
 import { chooseExecutor } from "./choose-executor.ts";
 import { choose } from "./choose.ts";
@@ -116,16 +116,22 @@ async function onMachine(
     });
     machine = made;
     const { address, port, user, hostKey } = made;
-    const target = { address, port, user, hostKey, agentSocketPath: agent.socketPath };
-    const result = await recover({
-      kind: "drill",
-      settings: {
+    const host = { address, port, user, hostKey };
+    const prepared = await prepareRecovery(
+      {
         siteFile,
+        host,
         ...(options.release === undefined ? {} : { release: options.release }),
         pin,
         attempt: 1,
         run: { id: run, who: "a drill", why: `drill ${site.name}` },
       },
+      { isolated: true, say },
+    );
+    const target = { ...host, agentSocketPath: agent.socketPath };
+    const result = await recover({
+      kind: "drill",
+      prepared,
       target,
       executor: executor({ stack: `${site.name}.staging`, directory: join(work.path, "stack") }),
       runDirectory,

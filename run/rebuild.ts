@@ -9,7 +9,7 @@ import { exitCodes, OperatorError } from "../site/operator-error.ts";
 import { loadSite, type LoadedSite } from "../site/load.ts";
 import { fingerprint, type SshConnection, type SshTarget } from "../ssh/connection.ts";
 import type { Part } from "../runbook/server-failure.ts";
-import { sitePoints } from "../stacks/prepare.ts";
+import { prepareRecovery, sitePoints } from "../stacks/prepare.ts";
 import { chooseExecutor } from "./choose-executor.ts";
 import { choose } from "./choose.ts";
 import { nextRebuild, readBegun, writeBegun } from "./begun-rebuild.ts";
@@ -136,6 +136,20 @@ async function onHost(
     only === "database"
       ? []
       : recordsToChange(names, await askDns(names, servers), { address: target.address, own });
+  const { run } = begun;
+  // Before the operator is asked and an old server is stopped: whatever can be known to fail fails here.
+  const prepared = await prepareRecovery(
+    {
+      siteFile: options.siteFile,
+      host: { address: target.address, port: target.port, user: target.user, hostKey },
+      pin,
+      attempt: begun.attempt,
+      ...(begun.over === undefined ? {} : { over: begun.over }),
+      ...(only ? { only } : {}),
+      run: { id: run, who: operator(), why: `rebuild ${only ? `the ${only} of ` : ""}${site.name}` },
+    },
+    { isolated: false, say },
+  );
   const { withoutPulumi } = options;
   const executor = await chooseExecutor({ kind: "rebuild", withoutPulumi, say, signal });
   const confirmed = await options.confirm({
@@ -155,21 +169,13 @@ async function onHost(
   if (!confirmed) return undefined;
 
   const startedAt = resumed ? new Date(begun.startedAt) : new Date();
-  const { run } = begun;
   const runDirectory = join(directory, "runs", run);
   await mkdir(runDirectory, { recursive: true, mode: 0o700 });
   await writeBegun(begunFile, { ...begun, startedAt: startedAt.toISOString() });
   const fenced = await carryOutFencing(fencing, oldHost, { options, loaded, look, say });
   const result = await recover({
     kind: "rebuild",
-    settings: {
-      siteFile: options.siteFile,
-      pin,
-      attempt: begun.attempt,
-      ...(begun.over === undefined ? {} : { over: begun.over }),
-      ...(only ? { only } : {}),
-      run: { id: run, who: operator(), why: `rebuild ${only ? `the ${only} of ` : ""}${site.name}` },
-    },
+    prepared,
     target,
     executor: executor({ stack: `${site.name}.recovery`, directory: join(directory, "recovery") }),
     runDirectory,

@@ -1,16 +1,15 @@
 import type { RunRecord } from "../evidence/record.ts";
 import { exitCodes, OperatorError } from "../site/operator-error.ts";
 import type { SshConnection, SshTarget } from "../ssh/connection.ts";
-import { prepareRecovery } from "../stacks/prepare.ts";
+import type { PreparedRecovery } from "../stacks/prepare.ts";
 import { hostSession } from "../stacks/recovery.ts";
-import type { RecoverySettings } from "../stacks/settings.ts";
 import type { Executor, StepHost } from "./executor.ts";
 import { recordRun, type RecordedRun, type Surroundings } from "./record.ts";
 import type { Reporter } from "./reporter.ts";
 
 export interface RecoverOptions {
   kind: RunRecord["kind"];
-  settings: Omit<RecoverySettings, "host">;
+  prepared: PreparedRecovery;
   target: SshTarget;
   executor: Executor;
   /** Where run.json and run.html go. */
@@ -35,24 +34,18 @@ export interface RecoverOptions {
  * skipped. A run that fails is recorded, not thrown.
  */
 export async function recover(options: RecoverOptions): Promise<RecordedRun> {
-  const { kind, target, executor, reporter, signal, kill } = options;
+  const { kind, prepared, target, executor, reporter, signal, kill } = options;
   const hostAt = new Date();
   const say = (line: string) => {
     reporter.say(line);
   };
-  const isolated = kind === "drill";
-  const { address, port, user, hostKey, agentSocketPath } = target;
-  const prepared = await prepareRecovery(
-    { ...options.settings, host: { address, port, user, hostKey } },
-    { isolated, say },
-  );
-  const session = hostSession(prepared, say, agentSocketPath);
+  const session = hostSession(prepared, say, target.agentSocketPath);
   reporter.plan(prepared.steps);
   let failure: unknown;
   // An engine hands on no more than the text of what is thrown here.
   let refused: OperatorError | undefined;
   // A drill's machine is blank, so it is opened while an engine starts; whoever needs it open hears of a failure.
-  if (isolated) session.open().catch(() => undefined);
+  if (kind === "drill") session.open().catch(() => undefined);
   // Each step asks for the open host before it begins. To interrupt an engine instead would end the waiting for those that
   // run, where a plugin takes that as its order to end.
   const host: StepHost = {
