@@ -19,46 +19,57 @@ const remoteLimitMilliseconds = 30_000;
 
 /**
  * Resolves the revision that site.yaml names to its commit. A full commit id of a git URL is taken as it is: the host finds
- * out whether it exists. A bundle is read once for its hash.
+ * out whether it exists. A bundle is read once for its hash; where there is a URL too, it is taken when that does not answer.
  *
  * @throws OperatorError (exit code 1) when the revision is not there or the URL does not answer within 30 s.
  */
-export async function resolveApplication({ site, directory }: LoadedSite): Promise<ApplicationSource> {
+export async function resolveApplication(
+  { site, directory }: LoadedSite,
+  say: (line: string) => void,
+): Promise<ApplicationSource> {
   const { git, bundle, revision } = site.application;
   const isCommit = /^[0-9a-f]{40}$/.test(revision);
-  if (bundle === undefined) {
-    if (isCommit) return { commit: revision };
-    return { commit: commitOf(revision, await references(git ?? "", directory), git ?? "") };
+  const commitOf = (listed: string, source: string) =>
+    isCommit ? revision : tagged(revision, listed, source);
+  if (git !== undefined && bundle === undefined) {
+    return { commit: isCommit ? revision : commitOf(await references(git, directory), git) };
   }
-  const path = resolve(directory, bundle);
-  const listed = await references(path, directory);
+  if (git !== undefined) {
+    const listed = await references(git, directory).catch((error: unknown) => {
+      if (!(error instanceof OperatorError)) throw error;
+      say(`${error.what} (${error.why}): its bundle is taken`);
+    });
+    if (listed !== undefined) return { commit: commitOf(listed, git) };
+  }
+  const path = resolve(directory, bundle ?? "");
+  const object = commitOf(await references(path, directory), path);
   const hash = createHash("sha256");
   await pipeline(createReadStream(path), hash);
   return {
-    commit: isCommit ? revision : await peeled(path, commitOf(revision, listed, path)),
+    commit: isCommit ? revision : await peeled(path, object),
     bundle: { path, bytes: (await stat(path)).size, sha256: hash.digest("hex") },
   };
 }
 
 /** What `git ls-remote` says of a URL or a bundle: lines of commit and name. */
 async function references(source: string, directory: string): Promise<string> {
-  try {
-    const { stdout } = await execa("git", ["ls-remote", "--", source], {
-      cwd: directory,
-      timeout: remoteLimitMilliseconds,
-      stdin: "ignore",
-      env: { GIT_TERMINAL_PROMPT: "0" },
-    });
-    return stdout;
-  } catch (error) {
-    throw new OperatorError(
-      exitCodes.failed,
-      `the application's source ${source} cannot be read`,
-      error instanceof Error ? error.message : String(error),
-      "check application in site.yaml; a bundle is made by: git bundle create FILE --all",
-      { cause: error },
-    );
-  }
+  const asked = await execa("git", ["ls-remote", "--", source], {
+    cwd: directory,
+    timeout: remoteLimitMilliseconds,
+    stdin: "ignore",
+    env: { GIT_TERMINAL_PROMPT: "0" },
+    reject: false,
+  });
+  if (!asked.failed) return asked.stdout;
+  const said = asked.stderr.split("\n").find((line) => /^(fatal|error): /.test(line));
+  throw new OperatorError(
+    exitCodes.failed,
+    `the application's source ${source} cannot be read`,
+    asked.timedOut
+      ? `it did not answer within ${remoteLimitMilliseconds / 1000} s`
+      : `git said: ${said ?? asked.shortMessage}`,
+    "check application in site.yaml; when the source is gone, make a bundle in any clone (git bundle create FILE --all) and give it as `bundle`",
+  );
 }
 
 /** The commit behind an object of a bundle: of an annotated tag `git ls-remote BUNDLE` tells the tag's own object alone. */
@@ -74,7 +85,7 @@ async function peeled(bundle: string, object: string): Promise<string> {
 }
 
 /** The commit of a tag: the one it points at, not the tag's own object. */
-function commitOf(tag: string, references: string, source: string): string {
+function tagged(tag: string, references: string, source: string): string {
   const named = new Map(references.split("\n").map((line) => line.split("\t").reverse() as [string, string]));
   const commit = named.get(`refs/tags/${tag}^{}`) ?? named.get(`refs/tags/${tag}`);
   if (commit === undefined) {

@@ -65,11 +65,6 @@ function application({ application: section }: ReadableSite): Issue[] {
       issue(["application"], "says neither `git` nor `bundle`: where does the application come from?"),
     );
   }
-  if (git !== undefined && bundle !== undefined) {
-    issues.push(
-      issue(["application", "bundle"], "`git` and `bundle` are both given: keep the one to restore from"),
-    );
-  }
   if (git !== undefined) {
     const problem = sourceProblem(git, revision);
     if (problem !== undefined) issues.push(issue(["application", "git"], problem));

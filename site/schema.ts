@@ -41,11 +41,16 @@ const domain = z
   );
 
 const applicationSchema = z.strictObject({
-  git: z.string().optional().describe("URL that the application is cloned from. Give this or `bundle`."),
+  git: z
+    .string()
+    .optional()
+    .describe("URL that the application is cloned from. Give this, `bundle`, or both."),
   bundle: z
     .string()
     .optional()
-    .describe("A git bundle on the operator's computer, relative to site.yaml. Give this or `git`."),
+    .describe(
+      "A git bundle on the operator's computer, relative to site.yaml. Beside `git` it is taken when that does not answer.",
+    ),
   revision: z
     .string()
     .regex(/^([0-9a-f]{40}|[A-Za-z0-9][A-Za-z0-9._/-]*)$/, "neither a full commit id nor a tag")

@@ -12,7 +12,7 @@ import { type ArchivePoint, planCompleteFailure } from "../runbook/complete-fail
 import { allMembers, type MemberPoint } from "../runbook/member-steps.ts";
 import { partOf, planServerFailure } from "../runbook/server-failure.ts";
 import type { Step } from "../runbook/step.ts";
-import { resolveApplication } from "../site/application-source.ts";
+import { type ApplicationSource, resolveApplication } from "../site/application-source.ts";
 import { loadSite, type LoadedSite } from "../site/load.ts";
 import { exitCodes, OperatorError } from "../site/operator-error.ts";
 import { fingerprint } from "../ssh/connection.ts";
@@ -42,12 +42,13 @@ export async function prepareRecovery(
 ): Promise<PreparedRecovery> {
   const loaded = await loadSite(settings.siteFile, settings.release);
   const { site, directory } = loaded;
-  const [application, points] = await Promise.all([
-    resolveApplication(loaded),
+  const { only } = settings;
+  const [application, points] = await Promise.all<[Promise<ApplicationSource>, Promise<RestorePoint[]>]>([
+    // A database comes back without it, also when its source is gone.
+    only === "database" ? Promise.resolve({ commit: "" }) : resolveApplication(loaded, options.say),
     sitePoints(loaded, options.say),
   ]);
   const point = chosen(points, settings.pin);
-  const { only } = settings;
   const wanted = only === undefined ? site : partOf(site, only);
   const missing = missingMembers(point, wanted);
   if (missing.length > 0) {

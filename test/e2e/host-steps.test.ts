@@ -347,6 +347,39 @@ describe("a member of our own format", () => {
   });
 });
 
+describe("an application's source", () => {
+  const source = (port: number) => `https://127.0.0.1:${port}/site.git`;
+  const application = (port: number) =>
+    step("application", {
+      ...{ sourceKind: "git", source: source(port), revision: "0".repeat(40), path: "/srv/application" },
+      ...{ owner: "www-data", group: "www-data", build: [] },
+    });
+  const told = (port: number, why: unknown) => ({
+    outcome: "failed",
+    error: {
+      what: `the application's source ${source(port)} cannot be read from this server`,
+      why,
+      next: expect.stringContaining("git bundle create FILE --all") as string,
+    },
+  });
+
+  test("that does not answer, or takes the connection and stays silent, is given up, and the way without it is named", async () => {
+    expect(await application(1)).toMatchObject(
+      told(1, expect.stringMatching(/^git said: fatal: unable to access .* Failed to connect to 127/)),
+    );
+    // Its limit is told here, and nobody waits for it.
+    await host.onHost(
+      [
+        `printf '%s\\n' '#!/bin/sh' 'shift' 'exec /usr/bin/timeout 1 "$@"' >/usr/local/bin/timeout && chmod 755 /usr/local/bin/timeout`,
+        `systemd-run --quiet --unit=silent-git php -r '$$socket = stream_socket_server("tcp://127.0.0.1:4430"); touch("/run/silent-git"); sleep(600);'`,
+        "until [ -e /run/silent-git ]; do sleep 0.1; done",
+      ].join(" && "),
+    );
+    expect(await application(4430)).toMatchObject(told(4430, "git said: nothing within 30 s"));
+    await host.onHost("systemctl stop silent-git; rm /usr/local/bin/timeout");
+  });
+});
+
 describe("an environment file", () => {
   test.each([
     ["with spaces, quotes, #, $ and a byte order mark", "\n"],

@@ -41,11 +41,6 @@ const postgresql: Extract<Site["databases"][number], { kind: "postgresql" }> = {
 const cases: [what: string, change: (site: Site) => void, issue: string][] = [
   ["no source", (site) => delete site.application.git, "application: says neither `git` nor `bundle`"],
   [
-    "two sources",
-    (site) => (site.application.bundle = "a"),
-    "application.bundle: `git` and `bundle` are both given",
-  ],
-  [
     "a user in the URL",
     (site) => (site.application.git = "https://token@h/x"),
     "application.git: a credential",

@@ -179,6 +179,24 @@ test("an application that comes as a bundle is relayed too, at the commit of its
   });
 });
 
+test("an application whose source is gone cannot be prepared, a database alone can", async () => {
+  folder = siteFolder({
+    application: { ...written.application, git: "https://127.0.0.1:1/club.git", revision: "v1" },
+  });
+  folder.backUp({ named: "20260301_020000" });
+  const pin = await pinOfNewest();
+  expect(await refusal(pin)).toMatchObject({
+    exitCode: 1,
+    what: "the application's source https://127.0.0.1:1/club.git cannot be read",
+  });
+  const { steps } = await prepareRecovery(settings({ pin, only: "database" }), {
+    isolated: false,
+    say: silent,
+  });
+  expect(steps.map(({ id }) => id)).toContain("stage-databases");
+  expect(steps.map(({ id }) => id)).not.toContain("application");
+});
+
 test("a drill's egress is closed, a real host's is not", async () => {
   folder = siteFolder();
   folder.backUp({ named: "20260301_020000" });
