@@ -11,6 +11,10 @@ last_restore() {
 served_since() {
   local since log line time changed
   since=$(date -d "$1" +%s)
+  if [[ $since -gt $(date +%s) ]]; then
+    echo "the clock of this server was set back since: it says $(date -u +%FT%TZ)"
+    return
+  fi
   # The newest request that is neither one of host/check nor of a certificate authority. A log without legible times counts.
   while IFS= read -r log; do
     [[ -s $log && $(stat -c %Y "$log") -gt $since ]] || continue

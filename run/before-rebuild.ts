@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { z } from "zod";
+import { duration } from "../evidence/report.ts";
 import { parts, type Part } from "../runbook/server-failure.ts";
 import { connect, type SshTarget } from "../ssh/connection.ts";
 import { readLedger, type Attempt } from "./ledger.ts";
@@ -15,6 +16,8 @@ export interface HostBeforeRebuild {
   /** On /var. */
   freeDiskBytes: number;
   upSeconds: number;
+  /** Of this computer's clock; negative when it is behind. */
+  clockAheadSeconds: number;
   /** Its own addresses that others can reach. */
   addresses: string[];
   /** Programs that others can reach, and their ports: "nginx 80". */
@@ -59,13 +62,14 @@ export async function lookBeforeRebuild(
   const script = (await Promise.all(["paths.sh", "served.sh", "before-rebuild"].map(hostFile))).join("\n");
   const connection = await connect(target, { signal });
   try {
+    const askedAt = new Date();
     const path = `'${applicationPath.replaceAll("'", String.raw`'\''`)}'`;
     const { stdout } = await connection.run(`bash -c "$(cat)" before-rebuild ${path}`, {
       stdin: script,
       timeoutSeconds: 60,
       signal,
     });
-    return understand(stdout, await readLedger(connection, signal));
+    return understand(stdout, await readLedger(connection, signal), askedAt);
   } finally {
     await connection.close();
   }
@@ -77,7 +81,7 @@ const lockSchema = z.object({
 });
 
 /** What host/before-rebuild printed, and the ledger, as one look; pure. */
-export function understand(printed: string, attempts: readonly Attempt[]): HostBeforeRebuild {
+export function understand(printed: string, attempts: readonly Attempt[], askedAt: Date): HostBeforeRebuild {
   const lines = printed
     .split("\n")
     .filter((line) => line.includes("\t"))
@@ -95,6 +99,7 @@ export function understand(printed: string, attempts: readonly Attempt[]): HostB
     memoryBytes: Number(one("memoryBytes")),
     freeDiskBytes: Number(one("freeDiskBytes")),
     upSeconds: Number(one("upSeconds")),
+    clockAheadSeconds: Number(one("clock")) - Math.floor(askedAt.getTime() / 1000),
     addresses: all("address"),
     listening: all("listening"),
     stands: one("stands") !== "",
@@ -106,6 +111,15 @@ export function understand(printed: string, attempts: readonly Attempt[]): HostB
     ...(one("served") === "" ? {} : { servedSince: one("served") }),
     attempt: last ? attemptOf(last) : 0,
   };
+}
+
+/** How a host's clock differs from this computer's, when by more than an answer takes to come; pure. */
+export function clockDiffers({
+  clockAheadSeconds,
+}: Pick<HostBeforeRebuild, "clockAheadSeconds">): string | undefined {
+  const seconds = Math.abs(clockAheadSeconds);
+  if (seconds <= 60) return undefined;
+  return `${duration(seconds)} ${clockAheadSeconds > 0 ? "ahead of" : "behind"} this computer's`;
 }
 
 function restoredOf(attempt: Attempt): Restored {

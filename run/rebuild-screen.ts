@@ -4,7 +4,7 @@ import type { RestorePoint } from "../backups/restore-point.ts";
 import { duration } from "../evidence/report.ts";
 import type { Part } from "../runbook/server-failure.ts";
 import type { FencingPlan } from "./fence.ts";
-import type { HostBeforeRebuild } from "./before-rebuild.ts";
+import { clockDiffers, type HostBeforeRebuild } from "./before-rebuild.ts";
 
 /** All that an operator is shown before anything is done. */
 export interface RebuildQuestion {
@@ -37,6 +37,7 @@ export function rebuildScreen(question: RebuildQuestion): string {
     ...row("on", [
       `${host.user}@${host.address}${host.port === 22 ? "" : `:${host.port}`}, host key ${host.fingerprint} (${host.known})`,
       `${look.name}: ${look.system}, ${plural(look.cores, "core")}, ${formatBytes(look.memoryBytes)} of memory, ${formatBytes(look.freeDiskBytes)} free, up ${duration(look.upSeconds)}`,
+      ...clock(look),
       ...holds(question),
       look.listening.length === 0 ? "nothing listens there" : `listening: ${look.listening.join(", ")}`,
       ...(look.lock ? [lockLine(look.lock)] : []),
@@ -66,6 +67,12 @@ function kept(only: Part | undefined): string[] {
   if (only === undefined) return [];
   const stays = only === "application" ? "the database stays as it is" : "all else stays as it is";
   return [`${stays}; what is replaced is set aside first`];
+}
+
+/** By one of the two clocks ages, certificates and the next look for signs of visitors are wrong. */
+function clock(look: HostBeforeRebuild): string[] {
+  const differs = clockDiffers(look);
+  return differs === undefined ? [] : [`ITS CLOCK IS WRONG, or this one: it is ${differs}`];
 }
 
 /** What stands there of this site. */

@@ -15,7 +15,7 @@ import { choose } from "./choose.ts";
 import { nextRebuild, readBegun, writeBegun } from "./begun-rebuild.ts";
 import { askDns, dnsServers, namesOf, recordsToChange, waitForDns } from "./dns.ts";
 import { fence, planFencing, type FencingPlan } from "./fence.ts";
-import { lookBeforeRebuild, type HostBeforeRebuild } from "./before-rebuild.ts";
+import { clockDiffers, lookBeforeRebuild, type HostBeforeRebuild } from "./before-rebuild.ts";
 import { meetHost, type MetHost, type NamedHost } from "./meet-host.ts";
 import type { RebuildQuestion } from "./rebuild-screen.ts";
 import type { RecordedRun } from "./record.ts";
@@ -172,6 +172,7 @@ async function onHost(
   const runDirectory = join(directory, "runs", run);
   await mkdir(runDirectory, { recursive: true, mode: 0o700 });
   await writeBegun(begunFile, { ...begun, startedAt: startedAt.toISOString() });
+  const differs = clockDiffers(look);
   const fenced = await carryOutFencing(fencing, oldHost, { options, loaded, look, say });
   const result = await recover({
     kind: "rebuild",
@@ -181,7 +182,12 @@ async function onHost(
     runDirectory,
     startedAt,
     preparationSeconds: resumed ? 0 : (startedAt.getTime() - preparing) / 1000,
-    surroundings: () => ({ breaches: [], notes: passedOver, ...(fenced ? { fencing: fenced } : {}) }),
+    surroundings: () => ({
+      breaches: [],
+      notes: [...passedOver, ...(differs === undefined ? [] : [`the host's clock was ${differs}`])],
+      ...(fenced ? { fencing: fenced } : {}),
+      ...(differs === undefined ? {} : { clockAheadSeconds: look.clockAheadSeconds }),
+    }),
     beforeStep: async (step, connection) => {
       if (step !== "tls" || options.dnsWaitSeconds === 0) return;
       if (site.tls.member !== undefined && (await showsCertificate(connection, names))) {

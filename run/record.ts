@@ -19,6 +19,8 @@ export interface Surroundings {
   notes: string[];
   /** What became of the old server. */
   fencing?: RunRecord["fencing"];
+  /** How far the host's clock was found to be from this computer's, when that matters; negative when it is behind. */
+  clockAheadSeconds?: number;
 }
 
 export interface RecordOptions {
@@ -81,7 +83,7 @@ export async function recordRun(options: RecordOptions): Promise<RecordedRun> {
     failure ??= error;
   }
   const interrupted = signal.aborted;
-  const { breaches, notes, fencing } = options.surroundings();
+  const { breaches, notes, fencing, clockAheadSeconds = 0 } = options.surroundings();
   const recoveredAt = new Date();
   const good =
     failure === undefined &&
@@ -103,7 +105,7 @@ export async function recordRun(options: RecordOptions): Promise<RecordedRun> {
     ...(error ? { error } : {}),
     startedAt: startedAt.toISOString(),
     hostAt: options.hostAt.toISOString(),
-    servingAt: health?.outcome === "done" ? endOf(health) : null,
+    servingAt: health?.outcome === "done" ? endOf(health, clockAheadSeconds) : null,
     checksAt: checksAt?.toISOString() ?? null,
     recoveredAt: good ? recoveredAt.toISOString() : null,
     endedAt: new Date().toISOString(),
@@ -239,9 +241,10 @@ function errorOf(
   };
 }
 
-function endOf(step: StepRecord): string | null {
+/** By this computer's clock. */
+function endOf(step: StepRecord, clockAheadSeconds: number): string | null {
   if (step.startedAt === null || step.seconds === null) return null;
-  return new Date(Date.parse(step.startedAt) + step.seconds * 1000).toISOString();
+  return new Date(Date.parse(step.startedAt) + (step.seconds - clockAheadSeconds) * 1000).toISOString();
 }
 
 async function toolVersion(): Promise<string> {

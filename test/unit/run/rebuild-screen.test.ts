@@ -41,6 +41,7 @@ const question: RebuildQuestion = {
     memoryBytes: 4 * 1024 ** 3,
     freeDiskBytes: 37 * 1024 ** 3,
     upSeconds: 245,
+    clockAheadSeconds: 1,
     addresses: ["192.0.2.10"],
     listening: ["sshd 22"],
     stands: false,
@@ -71,6 +72,11 @@ rebuild club (club.example.org)
   old   192.0.2.9: nginx and workers are stopped there first, and disabled at boot
   dns   club.example.org is 192.0.2.9 (TTL 300 s): set A to 192.0.2.10
         www.club.example.org leads to this host`);
+});
+
+test("a host whose clock is another than this computer's", () => {
+  const screen = rebuildScreen({ ...question, look: { ...question.look, clockAheadSeconds: -3600 } });
+  expect(screen).toContain("\n        ITS CLOCK IS WRONG, or this one: it is 1 h behind this computer's\n");
 });
 
 test("a host that serves, is worked on, and was named twice, from an older point than there might be", () => {

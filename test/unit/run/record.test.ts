@@ -213,6 +213,13 @@ test("a run whose steps are done and whose checks pass now is recovered, and rec
   expect(Date.parse(record.recoveredAt ?? "")).toBeGreaterThanOrEqual(before);
 });
 
+test("when the site served is told by this computer's clock, though the host's differs", async () => {
+  ledgerSays({}, {});
+  host.results = [good];
+  const surroundings = () => ({ breaches: [], notes: [], clockAheadSeconds: 3600 });
+  expect((await recorded({ surroundings })).servingAt).toBe("2025-03-01T07:00:02.500Z");
+});
+
 test("the checks are asked as at the end of a restore, with their secrets beside them, and nothing else of the host", async () => {
   ledgerSays({}, {});
   host.results = [good];
