@@ -66,13 +66,21 @@ launch() {
   cd -- "$folder" || return 1
   # redirect_dir: renaming a folder of the base works, as it does on a disk.
   mount -t overlay overlay -o lowerdir=lower,upperdir=upper,workdir=work,redirect_dir=on root || return 1
+  # nspawn keeps things there that it removes when the machine reboots, and refuses to on a disk, as which a container's /run may count.
+  mkdir -p /run/systemd/nspawn && mount -t tmpfs -o mode=755 nspawn /run/systemd/nspawn || return 1
   # The network is this process's own. --private-network would need udev to bring an interface in, and would hand out
   # CAP_NET_ADMIN and a writable /proc/sys/net, which are therefore asked for here.
   export SYSTEMD_NSPAWN_LOCK=0 SYSTEMD_NSPAWN_TMPFS_TMP=0 SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1
   export SYSTEMD_NSPAWN_API_VFS_WRITABLE=network
-  exec systemd-nspawn --quiet --register=no --keep-unit --settings=no --boot --directory="$folder/root" \
-    --machine="$machine" --network-namespace-path=/proc/self/ns/net --capability=CAP_NET_ADMIN \
-    --resolv-conf=off --timezone=off --link-journal=no --console=read-only
+  # Its exit code for a machine that reboots: a service would start it anew.
+  local status=133
+  while ((status == 133)); do
+    status=0
+    systemd-nspawn --quiet --register=no --keep-unit --settings=no --boot --directory="$folder/root" \
+      --machine="$machine" --network-namespace-path=/proc/self/ns/net --capability=CAP_NET_ADMIN \
+      --resolv-conf=off --timezone=off --link-journal=no --console=read-only || status=$?
+  done
+  return "$status"
 }
 
 # First: the symbolic link is made with its content at once, or not at all.
@@ -167,7 +175,6 @@ remove_machine() {
   if ((failed == 0)); then
     rm -rf --one-file-system -- "$folder" || failed=1
   fi
-  rmdir -- "/run/systemd/nspawn/propagate/$machine" "/run/systemd/nspawn/unix-export/$machine" 2>/dev/null
   while IFS= read -r cgroup; do
     find "$cgroup" -depth -type d -exec rmdir -- {} + 2>/dev/null
     [[ -e $cgroup ]] && failed=1

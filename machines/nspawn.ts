@@ -337,10 +337,12 @@ function lastWordsOf(id: string): string {
 }
 
 /** The machine's own pid 1, by its number on this computer. */
-function firstProcessOf(supervisor: number): number {
-  const children = readFileSync(`/proc/${supervisor}/task/${supervisor}/children`, "utf8").trim().split(" ");
-  for (const child of children.map(Number)) {
+function firstProcessOf(launcher: number): number {
+  const childrenOf = (pid: number) =>
+    readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ").filter(Boolean).map(Number);
+  // nspawn is the launcher's child, and the machine's pid 1 is that one's.
+  for (const child of childrenOf(launcher).flatMap(childrenOf)) {
     if (/^NSpid:.*\t1$/m.test(readFileSync(`/proc/${child}/status`, "utf8"))) return child;
   }
-  throw new Error(`no first process below ${supervisor}`);
+  throw new Error(`no first process below ${launcher}`);
 }
