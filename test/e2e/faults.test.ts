@@ -1,16 +1,18 @@
 import { once } from "node:events";
 import { createServer, type AddressInfo } from "node:net";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { basename, join } from "node:path";
-import { text } from "node:stream/consumers";
+import { basename, delimiter, join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { gunzip, gzip } from "node:zlib";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { runRecordSchema, type RunRecord } from "../../evidence/record.ts";
 import { prepareSample } from "../../examples/chatbot/prepare.ts";
-import { besides, recoveryHost, trustAnAuthority, type RecoveryHost } from "./recovery-host.ts";
+import { commandLine, run } from "./drill-process.ts";
+import { besides, recoveryHost, trustAnAuthority, visit, type RecoveryHost } from "./recovery-host.ts";
 
 let host: RecoveryHost;
 
@@ -39,6 +41,31 @@ async function attempts(): Promise<string[]> {
     .split("\n")
     .map((line) => (JSON.parse(line) as { result: { step: string; outcome: string } }).result)
     .map(({ step, outcome }) => `${step} ${outcome}`);
+}
+
+/** How many have asked the host for the restore, and a wait there for all of them. */
+let followers = 0;
+const asked = () =>
+  `until (($(pgrep -fcx 'systemctl start recovery-restore.service') == ${followers})); do /bin/sleep 0.1; done`;
+
+/** Command plugins that take no notice when the connection is lost, by their folders; `hang` is called in that moment. */
+async function unaware(): Promise<{ name: string; folder: string; hang: () => Promise<void> }[]> {
+  const name = "pulumi-resource-command";
+  const ours = fileURLToPath(new URL(`../../engine/command-provider/${name}`, import.meta.url));
+  const folder = join(host.directory, "plugin");
+  await mkdir(folder);
+  const script = `#!/bin/sh\necho $$ >'${folder}/pid'\nexec '${ours}' "$@"\n`;
+  await writeFile(join(folder, name), script, { mode: 0o755 });
+  const hang = async () => {
+    process.kill(Number(await readFile(join(folder, "pid"), "utf8")), "SIGSTOP");
+  };
+  const vendors = process.env["RECOVERY_VENDOR_PLUGINS"];
+  return [
+    { name: "one that hangs", folder, hang },
+    ...(vendors !== undefined && existsSync(join(vendors, name))
+      ? [{ name: "the vendor's", folder: vendors, hang: () => Promise.resolve() }]
+      : []),
+  ];
 }
 
 const agents = () =>
@@ -81,6 +108,22 @@ describe("a rebuild", { timeout: 600_000 }, () => {
     }
   });
 
+  test("whose application cannot be had from git begins nothing, and says how to go on without; from then on it has a bundle", async () => {
+    const text = await readFile(host.site, "utf8");
+    const git = "  git: https://127.0.0.1:1/chatbot.git\n";
+    await writeFile(host.site, text.replace(/^ {2}bundle: .*\n/m, git));
+    const { exitCode, stdout, stderr } = await host.recovery(...rebuildArguments());
+    expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: "" });
+    expect(stderr.trim().split("\n").slice(-3)).toEqual([
+      "the application's source https://127.0.0.1:1/chatbot.git cannot be read",
+      expect.stringMatching(/^git said: fatal: unable to access /),
+      expect.stringContaining("git bundle create FILE --all"),
+    ]);
+    expect(stderr).not.toContain("Server fit and free");
+    expect(await host.onHost("ls /var/lib/recovery 2>&1 || true")).toContain("No such file");
+    await writeFile(host.site, text.replace(/^(?= {2}bundle: )/m, git));
+  });
+
   test("tries a mirror that stays away again and again, and ends as told", async () => {
     // Each pause between two tries is told here, and nobody waits for it.
     await host.onHost(
@@ -90,7 +133,8 @@ describe("a rebuild", { timeout: 600_000 }, () => {
         "printf '#!/bin/sh\\necho tried >>/root/pauses\\n' >/usr/local/bin/sleep && chmod 755 /usr/local/bin/sleep",
       ].join(" && "),
     );
-    const { exitCode, stdout } = await host.recovery(...rebuildArguments("--without-pulumi"));
+    const { exitCode, stdout, stderr } = await host.recovery(...rebuildArguments("--without-pulumi"));
+    expect(stderr).toContain("its bundle is taken");
     expect(exitCode).toBe(1);
     expect(recordOf(stdout)).toMatchObject({
       outcome: "failed",
@@ -104,7 +148,7 @@ describe("a rebuild", { timeout: 600_000 }, () => {
     expect(await host.onHost("wc -l </root/pauses")).toBe("12\n");
   });
 
-  test("goes on there when it is run again, and waits for a mirror that comes back; when its restore dies half way with all that is kept in memory, as in a restart of the host, it says so, and the next one goes on from there", async () => {
+  test("goes on there when it is run again, and waits for a mirror that comes back; is given up within a minute when the host vanishes, also where the engine's plugin does not notice", async () => {
     // In the second pause from now the mirror is back.
     await host.onHost(
       String.raw`printf '%s\n' '#!/bin/sh' 'echo tried >>/root/pauses' '[ "$(wc -l </root/pauses)" -lt 14 ] || { rm /etc/apt/apt.conf.d/00test-proxy /usr/local/bin/sleep; mv /root/proxy /etc/apt/apt.conf.d/00recovery-proxy; }' >/usr/local/bin/sleep`,
@@ -112,35 +156,71 @@ describe("a rebuild", { timeout: 600_000 }, () => {
     // The restore has stopped the site and put the files in place when it comes to the database: there it is held.
     await host.onHost(
       [
-        "mkfifo /root/reached",
-        String.raw`printf '%s\n' '#!/bin/sh' 'case "$*" in *staging/databases*) echo >/root/reached; exec sleep 600 ;; esac' 'exec /usr/bin/chown "$@"' >/usr/local/bin/chown`,
+        String.raw`printf '%s\n' '#!/bin/sh' 'case "$*" in *staging/databases*) exec sleep 600 ;; esac' 'exec /usr/bin/chown "$@"' >/usr/local/bin/chown`,
         "chmod 755 /usr/local/bin/chown",
       ].join(" && "),
     );
-    const child = host.start(...rebuildArguments());
-    if (!child.stdout || !child.stderr) throw new Error("no output");
-    const ended = Promise.all([once(child, "exit"), text(child.stdout), text(child.stderr)]);
-    await Promise.race([
-      host.onHost("cat /root/reached"),
-      ended.then(([, , said]) => {
-        throw new Error(`the rebuild ended first: ${said}`);
-      }),
-    ]);
-    await host.onHost(
-      "rm -r /usr/local/bin/chown /run/recovery && systemctl kill --signal=KILL recovery-restore.service",
-    );
-    const [, stdout] = await ended;
+    for (const { name, folder, hang } of await unaware()) {
+      const attempt = run(process.execPath, [commandLine, ...rebuildArguments()], {
+        cwd: host.directory,
+        env: {
+          ...process.env,
+          ...host.environment,
+          CI: "true",
+          PATH: [folder, process.env["PATH"]].join(delimiter),
+        },
+      });
+      await Promise.race([attempt.says("Everything put in place"), attempt.ended]);
+      // Those that were cut off before wait there too: their sshd has heard nothing of it.
+      followers += 1;
+      await host.onHost(asked());
+      const seconds = await host.withoutNetwork(async () => {
+        await hang();
+        const cutAt = performance.now();
+        expect(await attempt.ended, name).toBe(1);
+        return (performance.now() - cutAt) / 1000;
+      });
+      expect(seconds, name).toBeLessThan(60);
+      expect(recordOf(attempt.stdout())).toMatchObject({
+        outcome: "failed",
+        recoveredAt: null,
+        error: {
+          what: `the connection to ${host.machine.address} was lost`,
+          why: expect.stringMatching(
+            /^no sign of life came over it, and for 20 s no word of .*restore$/,
+          ) as string,
+          next: "see whether the host can be reached, then run the same command again: it goes on where it stopped",
+        },
+      });
+      expect(await host.onHost("systemctl show --property=ActiveState --value recovery-restore")).toBe(
+        "activating\n",
+      );
+    }
     expect(await host.onHost("wc -l </root/pauses")).toBe("14\n");
     expect((await attempts()).filter((one) => one.startsWith("download-packages "))).toEqual([
       "download-packages failed",
       "download-packages done",
     ]);
-    expect(child.exitCode).toBe(1);
-    expect(recordOf(stdout)).toMatchObject({
+  });
+
+  test("follows that restore when it is run again; when the host is restarted meanwhile it says so, and the next one goes on from there", async () => {
+    const rebuilding = host.recovery(...rebuildArguments());
+    followers += 1;
+    await Promise.race([host.onHost(asked()), rebuilding]);
+    const boot = () => host.onHost("cat /proc/sys/kernel/random/boot_id").catch(() => "none");
+    const booted = await boot();
+    await host.onHost("rm /usr/local/bin/chown; systemctl reboot");
+    const restarted = await rebuilding;
+    expect(restarted.exitCode).toBe(1);
+    // By its result, or by the loss of the connection: it depends on which of the two the shutdown ends first.
+    expect(recordOf(restarted.stdout)).toMatchObject({
       outcome: "failed",
       recoveredAt: null,
-      error: { why: expect.stringContaining("step restore ended without a result") as string },
+      error: { why: expect.stringMatching(/without a result|was lost/) as string },
     });
+    await expect.poll(boot, { timeout: 60_000 }).not.toMatch(`^(none|${booted.trim()})`);
+    // As a real one, it is there again after a restart.
+    await trustAnAuthority(host);
 
     const before = await attempts();
     const again = await host.recovery(...rebuildArguments());
@@ -186,5 +266,78 @@ describe("a rebuild", { timeout: 600_000 }, () => {
         ),
       ).toContain("agents are ready to talk");
     }
+  });
+
+  test("of a host that was installed anew at the same address is refused until its new key is given, and then does everything again", async () => {
+    const point = ["--point", basename(host.sample.archive, ".tar.gz")];
+    const before = await attempts();
+    await host.onHost(
+      [
+        "systemctl stop nginx php8.2-fpm chatbot-worker && systemctl disable -q chatbot-worker",
+        "rm -rf /var/lib/recovery /usr/local/lib/recovery /run/recovery /var/www/chatbot /var/log/chatbot /etc/letsencrypt /etc/systemd/system/chatbot-worker.service",
+        "find /etc/nginx -name '*chatbot*' -delete",
+        "rm /etc/machine-id /etc/ssh/ssh_host_*_key* && systemd-machine-id-setup 2>/dev/null && ssh-keygen -q -A && systemctl restart ssh",
+      ].join(" && "),
+    );
+    const refused = await host.recovery(...rebuildArguments(...point));
+    expect({ exitCode: refused.exitCode, stdout: refused.stdout }).toEqual({ exitCode: 4, stdout: "" });
+    expect(refused.stderr).toContain("is not the host it should be: its host key differs.");
+    expect(refused.stderr).toContain("If the host was reinstalled, read its key on its console");
+    expect(await host.onHost("ls /var/lib/recovery 2>&1 || true")).toContain("No such file");
+
+    const key = (await host.onHost("cat /etc/ssh/ssh_host_ed25519_key.pub")).trim();
+    const { exitCode, stdout } = await host.recovery(...rebuildArguments(...point).with(6, key));
+    const record = recordOf(stdout);
+    expect(record.error).toBeUndefined();
+    expect(exitCode).toBe(0);
+    expect((await attempts()).sort()).toEqual(record.steps.map(({ id }) => `${id} done`).sort());
+    expect(before.length).toBeGreaterThan(record.steps.length);
+    expect(await agents()).toBe("20\n");
+  });
+
+  test("on a host whose clock is wrong is told so, ends in words when it is behind, and recovers when it is an hour ahead; set right, the clock hides no visitor", async () => {
+    const point = ["--point", basename(host.sample.archive, ".tar.gz")];
+    const key = (await host.onHost("cat /etc/ssh/ssh_host_ed25519_key.pub")).trim();
+    const rebuild = (...more: string[]) => host.recovery(...rebuildArguments(...point, ...more).with(6, key));
+    const again = ["--again", host.machine.address];
+    // For all that is started from now on, over ssh and by systemd. The kernel's times of files are read so too.
+    const library = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
+    await host.onHost(
+      [
+        "apt-get -qq update && apt-get -qq -y install --no-install-recommends faketime >/dev/null",
+        `systemctl set-environment LD_PRELOAD=${library} && echo 'SetEnv LD_PRELOAD=${library}' >>/etc/ssh/sshd_config`,
+        "echo -4000d >/etc/faketimerc && rm -f /run/recovery-lists-updated && systemctl restart ssh",
+        "printf '#!/bin/sh\\n' >/usr/local/bin/sleep && chmod 755 /usr/local/bin/sleep",
+      ].join(" && "),
+    );
+    const behind = await rebuild(...again);
+    expect(behind.exitCode).toBe(1);
+    expect(behind.stderr).toMatch(/ITS CLOCK IS WRONG, or this one: it is \d+ d.* behind this computer's/);
+    expect(recordOf(behind.stdout)).toMatchObject({
+      outcome: "failed",
+      error: {
+        what: "System up to date, packages downloaded: the package lists could not be brought up to date",
+        why: expect.stringContaining("is not valid yet") as string,
+        next: expect.stringMatching(/^the clock of this server is behind: it says 201\d-/) as string,
+      },
+    });
+    expect(await agents()).toBe("20\n");
+    await visit(host);
+
+    await host.onHost("echo +3600 >/etc/faketimerc && rm /usr/local/bin/sleep");
+    const ahead = await rebuild(...again);
+    expect(ahead.stderr).toMatch(/ITS CLOCK IS WRONG, or this one: it is 1 h ahead of this computer's/);
+    const record = recordOf(ahead.stdout);
+    expect(record.error).toBeUndefined();
+    expect(ahead.exitCode).toBe(0);
+    expect(record.notes).toContain("the host's clock was 1 h ahead of this computer's");
+    expect(Date.parse(record.servingAt ?? "")).toBeLessThan(Date.parse(record.endedAt));
+    const unchanged = await rebuild();
+    expect(unchanged.exitCode).toBe(0);
+    expect(unchanged.stderr).toContain("nobody was served since");
+
+    await host.onHost("echo +0 >/etc/faketimerc");
+    const hidden = await rebuild();
+    expect(hidden.stderr).toContain("SERVED SINCE: the clock of this server was set back since");
   });
 });

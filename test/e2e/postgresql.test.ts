@@ -183,6 +183,45 @@ describe("a site on PostgreSQL", { timeout: 900_000 }, () => {
   });
 
   test.each([
+    ["plain SQL", plain, () => gzipSync(dump.replaceAll(/(?<=^-- Dumped .* version )15\b/gm, "17"))],
+    [
+      "custom",
+      "database/admin.dump",
+      async () => {
+        const packed = await host.onHost("cd / && runuser -u postgres -- pg_dump -Fc chatbot | base64 -w0");
+        // The versions stand in its head.
+        return Buffer.from(
+          Buffer.from(packed, "base64")
+            .toString("latin1")
+            .replaceAll(/15\.(?=\d+ \(Debian)/g, "17."),
+          "latin1",
+        );
+      },
+    ],
+  ])(
+    "is not touched for a dump of a newer server, in %s: it is refused before anything begins",
+    async (_, member, make) => {
+      const point = await archiveWith(member, await make());
+      await configure(/^ {4}member: .*\n|(?<= {4}role: chatbot\n)/m, `    member: ${member}\n`);
+      const before = await host.onHost("cat /var/lib/recovery/history.jsonl");
+      const { exitCode, stdout, stderr } = await recovery([
+        "--point",
+        point,
+        "--again",
+        host.machine.address,
+      ]);
+      expect({ exitCode, stdout }).toEqual({ exitCode: 4, stdout: "" });
+      expect(stderr.trim().split("\n").slice(-3)).toEqual([
+        `the restore point ${point} is of a newer PostgreSQL than the replacement server has`,
+        `${member} was made with PostgreSQL 17, and Debian 12 has 15`,
+        "take a newer Debian release in server.release of site.yaml, or choose an older point with --point",
+      ]);
+      expect(await host.onHost("cat /var/lib/recovery/history.jsonl")).toBe(before);
+      await visit(host);
+    },
+  );
+
+  test.each([
     ["custom", "database/admin.dump", "pg_dump -Fc chatbot"],
     [
       "directory",
@@ -301,17 +340,13 @@ async function configure(pattern: string | RegExp, replacement: string): Promise
   await writeFile(host.site, changed);
 }
 
-async function rebuilt(options: string[], code = 0): Promise<RunRecord> {
+function recovery(options: string[]) {
   const target = ["--host", `root@${host.machine.address}`, "--host-key", host.machine.hostKey, ...besides];
-  const { exitCode, stdout, stderr } = await host.recovery(
-    "rebuild",
-    "--site",
-    host.site,
-    ...target,
-    "--yes",
-    "--json",
-    ...options,
-  );
+  return host.recovery("rebuild", "--site", host.site, ...target, "--yes", "--json", ...options);
+}
+
+async function rebuilt(options: string[], code = 0): Promise<RunRecord> {
+  const { exitCode, stdout, stderr } = await recovery(options);
   expect(exitCode, stderr).toBe(code);
   return runRecordSchema.parse((JSON.parse(stdout) as { record: unknown }).record);
 }
