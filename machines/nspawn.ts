@@ -55,7 +55,7 @@ export interface Machine {
   /** Paths in its root, without a leading slash, of what makes it this machine: its name, keys, way out. */
   ownFiles: readonly string[];
   networkInterface: string;
-  /** Of systemd-nspawn on this computer. */
+  /** Of what runs systemd-nspawn on this computer, again after a reboot. */
   pid: number;
   /** From the start of its systemd to the first answer of its sshd. */
   bootSeconds: number;
@@ -175,7 +175,9 @@ export async function createMachine(request: MachineRequest): Promise<Machine> {
       port: sshPort,
       user: "root",
       hostKey: publicHostKey,
-      rootDirectory: `/proc/${firstProcessOf(pid)}/root`,
+      get rootDirectory() {
+        return `/proc/${firstProcessOf(pid)}/root`;
+      },
       directory: folderOf(id),
       ownFiles: files.map(({ path }) => path),
       networkInterface,
@@ -190,8 +192,8 @@ export async function createMachine(request: MachineRequest): Promise<Machine> {
       async shutDown() {
         const supervisor = identifyProcess(pid);
         if (!supervisor) return;
-        // systemd-nspawn(1): of a machine that it boots it asks an orderly end.
-        process.kill(pid, "SIGTERM");
+        // systemd-nspawn(1): of a machine that it boots it asks an orderly end. It is the launcher's child.
+        for (const nspawn of childrenOf(pid)) process.kill(nspawn, "SIGTERM");
         const deadline = performance.now() + shutDownWithinSeconds * 1000;
         while (isRunning(supervisor)) {
           if (performance.now() > deadline)
@@ -336,10 +338,16 @@ function lastWordsOf(id: string): string {
   }
 }
 
-/** The machine's own pid 1, by its number on this computer. */
+function childrenOf(pid: number): number[] {
+  return readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8")
+    .trim()
+    .split(" ")
+    .filter(Boolean)
+    .map(Number);
+}
+
+/** The machine's own pid 1, by its number on this computer; another after a reboot. */
 function firstProcessOf(launcher: number): number {
-  const childrenOf = (pid: number) =>
-    readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ").filter(Boolean).map(Number);
   // nspawn is the launcher's child, and the machine's pid 1 is that one's.
   for (const child of childrenOf(launcher).flatMap(childrenOf)) {
     if (/^NSpid:.*\t1$/m.test(readFileSync(`/proc/${child}/status`, "utf8"))) return child;

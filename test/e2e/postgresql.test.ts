@@ -202,7 +202,7 @@ describe("a site on PostgreSQL", { timeout: 900_000 }, () => {
     "is not touched for a dump of a newer server, in %s: it is refused before anything begins",
     async (_, member, make) => {
       const point = await archiveWith(member, await make());
-      await configure(/^ {4}member: .*\n|(?<= {4}role: chatbot\n)/m, `    member: ${member}\n`);
+      await dumpIs(member);
       const before = await host.onHost("cat /var/lib/recovery/history.jsonl");
       const { exitCode, stdout, stderr } = await recovery([
         "--point",
@@ -232,7 +232,7 @@ describe("a site on PostgreSQL", { timeout: 900_000 }, () => {
     const packed = await host.onHost(`cd / && runuser -u postgres -- bash -c '${command}' | base64 -w0`);
     const before = await rowsOnHost();
     const point = await archiveWith(member, Buffer.from(packed, "base64"));
-    await configure(/^ {4}member: .*\n|(?<= {4}role: chatbot\n)/m, `    member: ${member}\n`);
+    await dumpIs(member);
     const record = await rebuilt(["--point", point, "--again", host.machine.address]);
     expect(record.error).toBeUndefined();
     expect(await rowsOnHost()).toEqual(before);
@@ -337,6 +337,15 @@ async function configure(pattern: string | RegExp, replacement: string): Promise
   const text = await readFile(host.site, "utf8");
   const changed = text.replace(pattern, replacement);
   expect(changed).not.toBe(text);
+  await writeFile(host.site, changed);
+}
+
+/** Which member of a backup the database's dump is. */
+async function dumpIs(member: string): Promise<void> {
+  const line = `    member: ${member}\n`;
+  const text = await readFile(host.site, "utf8");
+  const changed = text.replace(/^ {4}member: .*\n|(?<= {4}role: chatbot\n)/m, line);
+  expect(changed).toContain(line);
   await writeFile(host.site, changed);
 }
 
