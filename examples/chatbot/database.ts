@@ -42,6 +42,20 @@ export async function makePostgresqlDump(
   migrationsFolder: string,
   size: SampleSize,
 ): Promise<MadeDatabase> {
+  const { statements, rows } = await postgresql(migrationsFolder, size);
+  await dumpOfThrowAwayCluster("chatbot", statements, file);
+  return {
+    member: "database/admin_postgres.sql.gz",
+    component: "PostgreSQL (admin_postgres.sql.gz)",
+    rows,
+  };
+}
+
+/** The PostgreSQL database: what makes it, and the rows that it then has. */
+export async function postgresql(
+  migrationsFolder: string,
+  size: SampleSize,
+): Promise<{ statements: Readable; rows: MadeDatabase["rows"] }> {
   const names = await migrations(migrationsFolder);
   async function* statements(): AsyncGenerator<string> {
     yield "BEGIN;\n";
@@ -52,10 +66,8 @@ export async function makePostgresqlDump(
     }
     yield "COMMIT;\n";
   }
-  await dumpOfThrowAwayCluster("chatbot", Readable.from(statements()), file);
   return {
-    member: "database/admin_postgres.sql.gz",
-    component: "PostgreSQL (admin_postgres.sql.gz)",
+    statements: Readable.from(statements()),
     rows: { schema_migrations: names.length, ...rowCounts(size) },
   };
 }

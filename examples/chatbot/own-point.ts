@@ -13,12 +13,19 @@ interface Sealing {
   signingKey: string;
 }
 
+/** A database as the packer is told of it; `server` is the folder of a server's socket. */
+export type PackedDatabase =
+  | { name: string; kind: "sqlite"; path: string }
+  | { name: string; kind: "postgresql"; server: string; user: string; database: string };
+
 /**
- * Packs a site's folder in our own format into the store `store`, as host/resident/pack does on a server, and returns the
- * folder of the point. `site` holds data/ (with admin.db and uploads/) and the files named in `configuration`.
+ * Packs the folder of a site of this name in our own format into the store `store`, as host/resident/pack does on a server, and returns the
+ * folder of the point. `site` holds data/ (with uploads/) and the files named in `configuration`.
  */
 export async function makeOwnPoint(
+  name: string,
   site: string,
+  database: PackedDatabase,
   configuration: string[],
   application: { revision: string; bundle: string },
   time: Date,
@@ -30,13 +37,13 @@ export async function makeOwnPoint(
   for (const entry of entries) await lutimes(join(site, entry), time, time);
   const { stdout: id } = await execa("bash", [packer, store], {
     input: JSON.stringify({
-      site: "chatbot",
+      site: name,
       tier: "daily",
       startedAt: `${time.toISOString().slice(0, 19)}Z`,
       revision: application.revision,
       recipients,
       signingKey,
-      databases: [{ name: "admin", kind: "sqlite", path: join(site, "data/admin.db") }],
+      databases: [database],
       uploads: [{ path: "data/uploads", folder: join(site, "data/uploads") }],
       data: [{ path: "data", folder: join(site, "data") }],
       configuration: { folder: site, files: configuration },

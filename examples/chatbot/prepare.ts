@@ -5,12 +5,13 @@ import { parseArgs } from "node:util";
 import { ensureDebianPackages, type DebianNeed } from "../../machines/debian-packages.ts";
 import { loadSite } from "../../site/load.ts";
 import { OperatorError, exitCodes } from "../../site/operator-error.ts";
-import { makeArchive } from "../archive.ts";
+import { type ArchivedDatabase, makeArchive } from "../archive.ts";
 import { inBuildFolder, type PreparedExample } from "../build-folder.ts";
 import { makeBundle } from "../bundle.ts";
 import { environmentFile } from "../environment-file.ts";
-import { makePostgresqlDump, makeSqlite } from "./database.ts";
-import { makeOwnPoint } from "./own-point.ts";
+import { withThrowAwayCluster } from "../throw-away-cluster.ts";
+import { makePostgresqlDump, makeSqlite, postgresql } from "./database.ts";
+import { makeOwnPoint, type PackedDatabase } from "./own-point.ts";
 import { type SampleUpload, writeUploads } from "./sample-uploads.ts";
 
 /** How large the sample is, when its backup was made, and where it goes. */
@@ -101,7 +102,6 @@ export async function prepareSample(options: SampleOptions = {}): Promise<Prepar
   }
   if (Number.isNaN(wanted.getTime())) throw unusable("time", "a time such as 2026-01-31T04:00:00Z");
   if (!(format in needs)) throw unusable("format", "runbook or own");
-  if (format === "own" && database !== "sqlite") throw unusable("format", "runbook for this database");
   await ensureDebianPackages([...needs[format], ...kind.needs], (line) => {
     console.error(line);
   });
@@ -117,10 +117,7 @@ export async function prepareSample(options: SampleOptions = {}): Promise<Prepar
     const data = join(live, "data");
     await mkdir(join(data, "exports"), { recursive: true });
     const migrations = join(applicationFolder, "migrations", database);
-    const { rows, ...archived } =
-      database === "sqlite"
-        ? await makeSqlite(live, migrations, { agents, messages })
-        : await makePostgresqlDump(join(live, "admin_postgres.sql.gz"), migrations, { agents, messages });
+    const size = { agents, messages };
     const files = await writeUploads(join(data, "uploads"), uploads, uploadBytes);
     await writeFile(join(data, "worker.heartbeat"), `${time.toISOString()}\n`);
     await writeFile(
@@ -130,15 +127,37 @@ export async function prepareSample(options: SampleOptions = {}): Promise<Prepar
     for (const file of ["config.php", "composer.json"])
       await cp(join(applicationFolder, file), join(live, file));
     const configuration = [".env", "config.php", "composer.json"];
-    const archive = await keepBackup(
-      format === "own"
-        ? await makeOwnPoint(live, configuration, { revision, bundle }, time, work, {
-            recipients: (await loadSite(site)).site.restorePoints.recipients,
-            signingKey: options.signingKey ?? "",
-          })
-        : await makeArchive(live, { database: archived, configuration, data: true }, time, hostname, work),
-    );
-    return { site, bundle, revision, archive, time, rows, uploads: files };
+    const asArchive = (database: ArchivedDatabase) =>
+      makeArchive(live, { database, configuration, data: true }, time, hostname, work);
+    const asOwnPoint = async (database: PackedDatabase) => {
+      const { name, restorePoints } = (await loadSite(site)).site;
+      return makeOwnPoint(name, live, database, configuration, { revision, bundle }, time, work, {
+        recipients: restorePoints.recipients,
+        signingKey: options.signingKey ?? "",
+      });
+    };
+    const makers = {
+      sqlite: async () => {
+        const { rows, ...archived } = await makeSqlite(live, migrations, size);
+        const packed = { name: "admin", kind: "sqlite", path: join(data, "admin.db") } as const;
+        return { rows, point: await (format === "own" ? asOwnPoint(packed) : asArchive(archived)) };
+      },
+      postgresql: async () => {
+        if (format === "runbook") {
+          const dump = join(live, "admin_postgres.sql.gz");
+          const { rows, ...archived } = await makePostgresqlDump(dump, migrations, size);
+          return { rows, point: await asArchive(archived) };
+        }
+        const { rows, statements } = await postgresql(migrations, size);
+        const packed = { name: "admin", kind: "postgresql", user: "chatbot", database: "chatbot" } as const;
+        const point = await withThrowAwayCluster("chatbot", statements, (server) =>
+          asOwnPoint({ ...packed, server }),
+        );
+        return { rows, point };
+      },
+    };
+    const { rows, point } = await makers[database]();
+    return { site, bundle, revision, archive: await keepBackup(point), time, rows, uploads: files };
   });
 }
 

@@ -207,14 +207,7 @@ postgresql_load() {
 
 # postgresql_rows DATABASE: the rows of each table. A count of a table itself runs nothing that is stored in it.
 postgresql_rows() {
-  administer "$1" <<'SQL' | jq -sc 'add // {}'
-SELECT format('SELECT json_build_object(%L, (SELECT count(*) FROM ONLY %I.%I))',
-    CASE nspname WHEN 'public' THEN relname ELSE nspname || '.' || relname END, nspname, relname)
-  FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
-  WHERE relkind = 'r' AND nspname NOT IN ('pg_catalog', 'information_schema') AND nspname !~ '^pg_(toast|temp)'
-    AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = pg_class.oid AND deptype = 'e')
-  ORDER BY nspname, relname \gexec
-SQL
+  administer "$1" <"$RECOVERY_HOST/databases/postgresql-rows.sql" | jq -sc 'add // {}'
 }
 
 # postgresql_violated DATABASE WHICH: rows by the constraint that they break; WHICH is a condition on pg_constraint.

@@ -1,10 +1,11 @@
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { runRecordSchema, type RunRecord } from "../../evidence/record.ts";
+import { prepareSample } from "../../examples/chatbot/prepare.ts";
 import { besides, recoveryHost, trustAnAuthority, visit, type RecoveryHost } from "./recovery-host.ts";
 
 /** Planted in the site's environment file; in the URL the password is written as URLs demand. */
@@ -237,6 +238,21 @@ describe("a site on PostgreSQL", { timeout: 900_000 }, () => {
     expect(record.error).toBeUndefined();
     expect(await rowsOnHost()).toEqual(before);
     latest = { point, rows: before };
+  });
+
+  test("comes back from a point of our own format", async () => {
+    const time = new Date(host.sample.time.getTime() - 3_600_000);
+    const own = await prepareSample({
+      ...{ database: "postgresql", format: "own", directory: host.directory, time, messages: 320 },
+      environment: planted,
+    });
+    const point = `daily/${basename(own.archive)}`;
+    const record = await rebuilt(["--point", point, "--again", host.machine.address]);
+    expect(record.error).toBeUndefined();
+    expect(record.steps.find(({ id }) => id === "stage-databases")?.facts["admin"]).toMatchObject({
+      rows: own.rows,
+    });
+    latest = { point, rows: await rowsOnHost() };
   });
 
   test("gets its application back alone: the server of its database is not stopped, and no row changes", async () => {
