@@ -4,7 +4,7 @@ import { checkRequest, servingUnits } from "./checks.ts";
 import { databaseFacts, databaseFiles } from "./databases.ts";
 import { hostPath } from "./host-path.ts";
 import { packagesOf } from "./packages.ts";
-import { allMembers, type MemberPoint, unpackingPackages, unpackMembers } from "./member-steps.ts";
+import { allMembers, type MemberPoint, unpackMembers } from "./member-steps.ts";
 import type { Facts, PlannedStep, Step } from "./step.ts";
 
 /** A file that a step takes from the store, by the name under which the store serves it. */
@@ -48,7 +48,7 @@ export function planCompleteFailure(request: CompleteFailureRequest): Step[] {
   const { path } = site.application;
   const { owner, group } = site.permissions;
   const own = "archive" in point ? undefined : point;
-  const packages = packagesOf(site, { isolated, unpacking: own ? unpackingPackages(own) : [] });
+  const packages = packagesOf(site, { isolated });
   const databases = site.databases.map((database, at): Facts => {
     const member = own?.members.databases[at]?.[0]?.content;
     return { ...databaseFacts(site, database), ...(member === undefined ? {} : { member }) };

@@ -20,11 +20,6 @@ export function allMembers({
   return [inventory, ...databases, ...data, ...uploads, configuration].flat();
 }
 
-/** The Debian packages that open its members. */
-export function unpackingPackages({ identity }: MemberPoint): string[] {
-  return identity === null ? ["zstd"] : ["age", "zstd"];
-}
-
 /**
  * The step that stands in the place of `unpack`. On a real host members are staged as they come from the store, without a
  * copy between. In a drill they have been fetched, as they are stored, before egress was closed.

@@ -13,13 +13,12 @@ export interface Packages {
   guards: string[];
 }
 
-/** `unpacking`: what the restore point is opened with, if that is more than every Debian has. */
-export function packagesOf(
-  site: Site,
-  options: { isolated: boolean; unpacking?: readonly string[] },
-): Packages {
+export function packagesOf(site: Site, options: { isolated: boolean }): Packages {
   const php = `php${site.php.version}`;
   const building = [
+    // What opens any restore point of the site: the next one restored here may be of the other format.
+    "age",
+    "zstd",
     "ca-certificates",
     "curl",
     "git",
@@ -28,7 +27,6 @@ export function packagesOf(
     ...site.php.extensions.map((extension) => `${php}-${extension}`),
     ...databasePackages(site),
     ...(options.isolated ? ["nftables"] : []),
-    ...(options.unpacking ?? []),
     ...site.packages,
   ];
   const serving = ["nginx", `${php}-fpm`];

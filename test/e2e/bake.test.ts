@@ -94,13 +94,13 @@ test(
         env: { ...process.env, XDG_CACHE_HOME: join(directory, "cache") },
       });
     const first = bake();
-    await first.says("baking 21 packages");
+    await first.says("baking 23 packages");
     const second = bake();
     await second.says("another run is baking these packages; waiting for it");
     await expect.poll(() => machinesOf(first.pid), { timeout: 60_000, interval: 50 }).toHaveLength(1);
     const [machine = ""] = await machinesOf(first.pid);
     first.child.kill("SIGKILL");
-    await second.says("baking 21 packages");
+    await second.says("baking 23 packages");
     expect(await second.ended, second.stderr()).toBe(0);
     await expect.poll(() => tracesOf(machine), { timeout: 30_000 }).toEqual([]);
     const folder = /^baked: (.*)$/m.exec(second.stdout())?.[1] ?? "";

@@ -140,7 +140,6 @@ beforeAll(async () => {
   host = await recoveryHost();
   work = await mkdtemp(join(tmpdir(), "host-steps-"));
   const { machine, agent, sample } = host;
-  await host.onHost("apt-get -qq update && apt-get -qq -y install --no-install-recommends zstd >/dev/null");
   session = new HostSession({
     target: { ...machine, agentSocketPath: agent.socketPath },
     run: { id: "test", who: "a test", why: "see what steps say" },

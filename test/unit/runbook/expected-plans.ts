@@ -302,7 +302,17 @@ function ending(authority: string, units: string[]): Step[] {
   ];
 }
 
-const building = ["ca-certificates", "composer", "curl", "git", "openssl", "php8.2-cli", "php8.2-curl"];
+const building = [
+  "age",
+  "ca-certificates",
+  "composer",
+  "curl",
+  "git",
+  "openssl",
+  "php8.2-cli",
+  "php8.2-curl",
+  "zstd",
+];
 const packages = (database: ExpectedDatabase, isolated = false) => ({
   building: [...building, ...database.packages, ...(isolated ? ["nftables"] : [])].sort(),
   serving: ["nginx", "php8.2-fpm"],

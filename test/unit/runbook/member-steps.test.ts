@@ -80,17 +80,12 @@ function unpackMembers(where: Partial<Step>, from: string): Step {
 /** As host/databases.sh is told of it: all of it but the member is as of an archive. */
 const ownDatabase = { ...databaseFacts(smallSite, club), member: "database-club.db" };
 
-/** What else differs from the plan of an archive: room, packages, the names of members, and what comes after what. */
+/** What else differs from the plan of an archive: room, the names of members, and what comes after what. */
 function asOfMembers(step: Step, fetchedBytes: number): Step {
   const after = step.after.map((id) => (id === "unpack" ? "unpack-members" : id));
-  const withTools = (packages: unknown) => [...(packages as string[]), "age", "zstd"].sort();
   switch (step.id) {
     case "provision":
       return { ...step, inputs: { ...step.inputs, diskBytes: 4_294_967_296 + fetchedBytes + 6900 } };
-    case "download-packages":
-      return { ...step, inputs: { ...step.inputs, building: withTools(step.inputs["building"]) } };
-    case "install-building-packages":
-      return { ...step, inputs: { packages: withTools(step.inputs["packages"]) } };
     case "stage-databases":
       return { ...step, after, inputs: { databases: [ownDatabase] } };
     case "stage-files":
@@ -160,13 +155,11 @@ test("in a drill they are fetched as they are stored, and opened once egress is 
   );
 });
 
-test("what is not encrypted asks for no key and no age", () => {
+test("what is not encrypted asks for no key", () => {
   const steps = planCompleteFailure(ownRequest({ isolated: false, bundle: false, encrypted: false }));
   const step = Object.fromEntries(steps.map((one) => [one.id, one]));
   expect(step["unpack-members"]?.secrets).toEqual(["rclone.conf"]);
   expect(step["unpack-members"]?.inputs["identity"]).toBe("");
-  expect(step["install-building-packages"]?.inputs["packages"]).toContain("zstd");
-  expect(step["install-building-packages"]?.inputs["packages"]).not.toContain("age");
 });
 
 test("the key is given to no other step", () => {

@@ -7,10 +7,10 @@ function packages(changes: Partial<Record<keyof typeof written, unknown>>, isola
   return packagesOf(siteSchema.parse({ ...written, ...changes }), { isolated });
 }
 
-test("a site without databases and extensions asks for PHP, nginx and what fetches and checks them", () => {
+test("a site without databases and extensions asks for PHP, nginx and what opens and checks them", () => {
   const none = { databases: [], packages: [], php: { version: "8.4" }, checks: written.checks.slice(0, 3) };
   expect(packages(none)).toEqual({
-    building: ["ca-certificates", "curl", "git", "openssl", "php8.4-cli"],
+    building: ["age", "ca-certificates", "curl", "git", "openssl", "php8.4-cli", "zstd"],
     serving: ["nginx", "php8.4-fpm"],
     certificates: ["certbot", "python3-certbot-nginx"],
     guards: ["fail2ban", "python3-systemd", "ufw"],
@@ -20,6 +20,7 @@ test("a site without databases and extensions asks for PHP, nginx and what fetch
 test("a database brings its tool and PHP's driver, once even when the driver is among the extensions", () => {
   const { building } = packages({ php: { version: "8.2", extensions: ["sqlite3", "curl"] } });
   expect(building).toEqual([
+    "age",
     "ca-certificates",
     "composer",
     "curl",
@@ -29,6 +30,7 @@ test("a database brings its tool and PHP's driver, once even when the driver is 
     "php8.2-curl",
     "php8.2-sqlite3",
     "sqlite3",
+    "zstd",
   ]);
 });
 
