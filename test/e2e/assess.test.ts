@@ -261,7 +261,7 @@ describe("check", { timeout: 600_000 }, () => {
     await host.onHost("systemd-run --quiet --collect --unit=recovery-test sleep 600");
     try {
       const asked = await check("--json");
-      expect(asked.exitCode).toBe(0);
+      expect(asked.exitCode, asked.stdout).toBe(0);
       expect(asked.stderr).toContain("a recovery is under way on this host: recovery-test.service");
       expect(asked.stdout).not.toContain(token);
       const [mode] = (JSON.parse(asked.stdout) as { title: string; ok: boolean }[]).filter(({ title }) =>

@@ -475,6 +475,8 @@ class TestStack {
       for (const [name, { value }] of Object.entries(outputs)) seen.outputs[name] = value as unknown;
     } catch (error) {
       if (seen.errors.length === 0) throw error;
+      // Of an engine that fails at once the last events may not have been read; its error holds all that it printed.
+      if (seen.errors.join("") === "") seen.errors.push(String(error));
     }
     seen.ran = this.lines() - before;
     return seen;
