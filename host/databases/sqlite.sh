@@ -3,7 +3,16 @@
 
 # Staged files are somebody's: -safe turns off what writes files and loads code.
 sqlite_staged() { sqlite3 -safe -readonly -bail "$staging/databases/$(of_database name).db" "$@" 2>&1; }
-sqlite_live() { sqlite3 -readonly -bail -cmd '.timeout 5000' "$(of_database path)" "$@" 2>&1; }
+sqlite_live() { sqlite_as_owner "$(of_database path)" -readonly -bail -cmd '.timeout 5000' "$(of_database path)" "$@" 2>&1; }
+
+# sqlite_as_owner FILE ARGUMENT…: one who only reads makes a -wal and a -shm too, and they are root's for a moment when root
+# reads: the site that opens its database in that moment may not open them, and fails.
+sqlite_as_owner() {
+  local owner
+  owner=$(stat -c %U "$1") || return 1
+  shift
+  setpriv --reuid="$owner" --regid="$(id -g "$owner")" --init-groups sqlite3 "$@"
+}
 sqlite_quoted() { printf '"%s"' "${1//\"/\"\"}"; }
 
 # sqlite_rows ASK: the rows of each table, by one of the two above.

@@ -178,7 +178,7 @@ describe("assess", { timeout: 600_000 }, () => {
   });
 
   test("counts rows, and reads the audit log", async () => {
-    const sql = (text: string) => `sqlite3 -cmd '.timeout 5000' ${database} "${text}"`;
+    const sql = (text: string) => `runuser -u www-data -- sqlite3 -cmd '.timeout 5000' ${database} "${text}"`;
     const { verdict, findings } = await broken(
       `cp -a ${database} /root/whole.db && ${sql(
         "INSERT INTO audit_events (actor, action, entity, entity_id, details, created_at) SELECT 'admin', 'agent.delete', 'agents', id, '{}', strftime('%Y-%m-%dT%H:%M:%SZ', 'now') FROM agents; DELETE FROM agents;",
@@ -235,7 +235,9 @@ describe("assess", { timeout: 600_000 }, () => {
 describe("check", { timeout: 600_000 }, () => {
   const check = (...args: string[]) => host.recovery("check", "--site", host.site, ...named(), ...args);
   const messages = () =>
-    host.onHost(`sqlite3 -cmd '.timeout 5000' ${database} 'SELECT count(*) FROM messages'`);
+    host.onHost(
+      `runuser -u www-data -- sqlite3 -cmd '.timeout 5000' ${database} 'SELECT count(*) FROM messages'`,
+    );
   const traces = () => host.onHost("ls -d /run/recovery-check.* 2>/dev/null || true");
 
   test("of a host that recovery never touched says what it needs, installs it when told to, and leaves nothing", async () => {
@@ -254,6 +256,23 @@ describe("check", { timeout: 600_000 }, () => {
       expect(await host.onHost("ls -d /var/lib/recovery 2>/dev/null || true")).toBe("");
     } finally {
       await host.onHost("rm -rf /var/lib/recovery && mv /root/recovery /var/lib/recovery");
+    }
+  });
+
+  // Root's reading would leave, for a moment, a -wal and a -shm that only root may open.
+  test("takes no SQLite database from the site: it is read as its owner", async () => {
+    const [readers, wrapper] = ["/tmp/recovery-test-readers", "/usr/local/bin/sqlite3"];
+    await host.onHost(
+      [
+        `install -m 666 /dev/null ${readers}`,
+        `printf '#!/bin/sh\nid -un >>${readers}\nexec /usr/bin/sqlite3 "$@"\n' >${wrapper} && chmod 755 ${wrapper}`,
+      ].join(" && "),
+    );
+    try {
+      expect((await check("--read-only")).exitCode).toBe(0);
+      expect(await host.onHost(`sort -u ${readers}`)).toBe("www-data\n");
+    } finally {
+      await host.onHost(`rm ${readers} ${wrapper}`);
     }
   });
 

@@ -192,7 +192,7 @@ describe("a restore whose operator is cut off", () => {
     ]);
     expect(
       await host.onHost(
-        "sqlite3 -cmd '.timeout 5000' /var/www/chatbot/data/admin.db 'SELECT count(*) FROM agents'",
+        "runuser -u www-data -- sqlite3 -cmd '.timeout 5000' /var/www/chatbot/data/admin.db 'SELECT count(*) FROM agents'",
       ),
     ).toBe("25\n");
     expect(await host.onHost("test ! -e /var/lib/recovery/lock.json && echo free")).toBe("free\n");

@@ -97,6 +97,7 @@ beforeAll(async () => {
     club,
   );
   await mkdir(owner);
+  await bash("chmod 711 . && chown -R www-data: server/var/www/club/data", directory);
 });
 
 afterAll(async () => {

@@ -277,7 +277,8 @@ describe("a site that moves to another host", { timeout: 600_000 }, () => {
   });
 
   const database = "/var/www/chatbot/data/admin.db";
-  const query = (sql: string) => onFresh(`sqlite3 -cmd '.timeout 5000' ${database} "${sql}"`);
+  const query = (sql: string) =>
+    onFresh(`runuser -u www-data -- sqlite3 -cmd '.timeout 5000' ${database} "${sql}"`);
   const part = (name: string, ...more: string[]) =>
     rebuild(fresh, "--only", name, "--skip-dns", "--watch", "0s", "--yes", "--json", ...more);
 
@@ -286,7 +287,8 @@ describe("a site that moves to another host", { timeout: 600_000 }, () => {
     await onFresh(
       "find /var/www/chatbot -name '*.php' -delete; rm /etc/nginx/sites-enabled/*; systemctl stop nginx",
     );
-    const sameFile = () => onFresh(`stat -c '%i %s' ${database}; sqlite3 ${database} .dump | sha256sum`);
+    const sameFile = () =>
+      onFresh(`stat -c '%i %s' ${database}; runuser -u www-data -- sqlite3 ${database} .dump | sha256sum`);
     const before = await sameFile();
     const refused = await old.recovery(...part("application"));
     expect(refused.exitCode).toBe(4);

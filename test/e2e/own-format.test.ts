@@ -217,7 +217,9 @@ describe("a lost site whose backup is encrypted and signed", { timeout: 900_000 
           .split("\n")
           .filter((line) => line.startsWith("INSERT INTO") && !line.includes("sqlite_sequence"));
       const { stdout: before } = await execa("sqlite3", [join(original, "admin.db"), ".dump"]);
-      const after = await host.onHost("sqlite3 -cmd '.timeout 5000' /var/www/chatbot/data/admin.db .dump");
+      const after = await host.onHost(
+        "runuser -u www-data -- sqlite3 -cmd '.timeout 5000' /var/www/chatbot/data/admin.db .dump",
+      );
       const rowsAfter = new Set(inserts(after));
       expect(inserts(before).length).toBeGreaterThan(300);
       expect(inserts(before).filter((line) => !rowsAfter.has(line))).toEqual([]);
@@ -259,7 +261,7 @@ describe("a lost site whose backup is encrypted and signed", { timeout: 900_000 
     expect(recordOf(stdout)).toMatchObject({ only: part, outcome: "recovered" });
     expect(
       await host.onHost(
-        "sqlite3 -cmd '.timeout 5000' /var/www/chatbot/data/admin.db 'SELECT count(*) FROM agents'",
+        "runuser -u www-data -- sqlite3 -cmd '.timeout 5000' /var/www/chatbot/data/admin.db 'SELECT count(*) FROM agents'",
       ),
     ).toBe(`${sample.rows["agents"]}\n`);
   });

@@ -53,7 +53,7 @@ const frontPage = () =>
   );
 
 const query = (sql: string) =>
-  host.onHost(`sqlite3 -cmd '.timeout 5000' /var/www/chatbot/data/admin.db "${sql}"`);
+  host.onHost(`runuser -u www-data -- sqlite3 -cmd '.timeout 5000' /var/www/chatbot/data/admin.db "${sql}"`);
 
 /** Every file below a folder that holds one of the planted values. */
 async function filesWithSecrets(folder: string): Promise<string[]> {

@@ -104,7 +104,9 @@ describe("a lost site", { timeout: 900_000 }, () => {
       await execa("tar", ["-xzf", host.sample.archive, "-C", original, "--strip-components=1"]);
       await execa("gunzip", [join(original, "database/admin.db.gz")]);
       const { stdout: before } = await execa("sqlite3", [join(original, "database/admin.db"), ".dump"]);
-      const after = await host.onHost("sqlite3 -cmd '.timeout 5000' /var/www/chatbot/data/admin.db .dump");
+      const after = await host.onHost(
+        "runuser -u www-data -- sqlite3 -cmd '.timeout 5000' /var/www/chatbot/data/admin.db .dump",
+      );
       const rowsAfter = new Set(after.split("\n"));
       const missing = before
         .split("\n")
@@ -217,7 +219,7 @@ describe("a lost site", { timeout: 900_000 }, () => {
     );
     expect(
       await host.onHost(
-        "sqlite3 -cmd '.timeout 5000' /var/www/chatbot/data/admin.db 'SELECT count(*) FROM agents'",
+        "runuser -u www-data -- sqlite3 -cmd '.timeout 5000' /var/www/chatbot/data/admin.db 'SELECT count(*) FROM agents'",
       ),
     ).toBe("25\n");
   });
