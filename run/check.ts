@@ -1,9 +1,17 @@
 import { randomBytes } from "node:crypto";
 import { z } from "zod";
-import { checkNeeds, checkRequest, type CheckResult } from "../runbook/checks.ts";
+import {
+  checkNeeds,
+  checkRequest,
+  databaseServerRequest,
+  type CheckOptions,
+  type CheckResult,
+} from "../runbook/checks.ts";
 import { checkSecrets } from "../runbook/complete-failure.ts";
+import type { Facts } from "../runbook/step.ts";
 import { readSecrets } from "../site/secrets.ts";
 import type { LoadedSite } from "../site/load.ts";
+import type { Site } from "../site/schema.ts";
 import { exitCodes, OperatorError } from "../site/operator-error.ts";
 import { connect, type SshTarget } from "../ssh/connection.ts";
 import { packHostFolder } from "../ssh/host-folder.ts";
@@ -16,6 +24,8 @@ export interface CheckRun {
   isolated: boolean;
   /** Leave out what writes: nothing of the site changes then. */
   readOnly: boolean;
+  /** How databases are asked; by default as the site has them. */
+  databases?: CheckOptions["databases"];
   /** Install what the checks need and the host lacks; without, they are refused. */
   install: boolean;
   say: (line: string) => void;
@@ -36,24 +46,52 @@ const installSeconds = 420;
  * host and takes no lock: what it is made of lies in memory while it runs, in a folder of its own that it removes.
  */
 export async function runChecks(options: CheckRun): Promise<CheckResult[]> {
-  const { loaded, target, restored, isolated, readOnly, install, say, signal } = options;
-  const cancel = signal ? { signal } : {};
-  const connection = await connect(target, cancel);
-  try {
-    const secrets = await readSecrets(loaded, checkSecrets(loaded.site), cancel);
-    const request = checkRequest(loaded.site, {
+  const { loaded, restored, isolated, readOnly, databases, signal } = options;
+  const { site } = loaded;
+  return askHost(options, {
+    secrets: await readSecrets(loaded, checkSecrets(site), signal ? { signal } : {}),
+    needs: checkNeeds(site),
+    request: checkRequest(site, {
       transport: "verified",
       restored,
       isolated,
       readOnly,
-      mark: `recovery-check-${randomBytes(4).toString("hex")}`,
-    });
-    const files = Object.entries(secrets).map(([name, value]) => [`secrets/${name}`, value] as const);
+      ...(databases ? { databases } : {}),
+      mark: mark(),
+    }),
+  });
+}
+
+/** The same of a database server that is the site's own. */
+export function checkDatabaseServer(
+  options: Omit<AskOptions, "install"> & { site: Site },
+): Promise<CheckResult[]> {
+  return askHost(
+    { ...options, install: false },
+    { secrets: {}, needs: ["jq"], request: databaseServerRequest(options.site, { mark: mark() }) },
+  );
+}
+
+/** What a check writes can be told from what users wrote, and from what another run wrote. */
+function mark(): string {
+  return `recovery-check-${randomBytes(4).toString("hex")}`;
+}
+
+type AskOptions = Pick<CheckRun, "target" | "install" | "say" | "signal">;
+
+async function askHost(
+  { target, install, say, signal }: AskOptions,
+  asked: { secrets: Record<string, string>; needs: string[]; request: Facts },
+): Promise<CheckResult[]> {
+  const cancel = signal ? { signal } : {};
+  const connection = await connect(target, cancel);
+  try {
+    const secrets = Object.entries(asked.secrets).map(([name, value]) => [`secrets/${name}`, value] as const);
     const { tar } = await packHostFolder({
-      "request.json": JSON.stringify(request),
-      ...Object.fromEntries(files),
+      "request.json": JSON.stringify(asked.request),
+      ...Object.fromEntries(secrets),
     });
-    const needs = checkNeeds(loaded.site).join(" ");
+    const needs = asked.needs.join(" ");
     if (install) {
       const seeded = await connection.run(inMemory(`bash "$folder/seed" ${needs}`), {
         stdin: tar,
@@ -86,7 +124,7 @@ export async function runChecks(options: CheckRun): Promise<CheckResult[]> {
 }
 
 /** A bash that unpacks its standard input where no disk keeps it, and removes it again however the command ends. */
-function inMemory(command: string): string {
+export function inMemory(command: string): string {
   return `bash -c 'umask 077; folder=$(mktemp -d /run/recovery-check.XXXXXX) && trap "rm -rf $folder" EXIT && tar -x --no-same-owner -C "$folder" && ${command} </dev/null'`;
 }
 

@@ -22,6 +22,10 @@ export interface RebuildQuestion {
   /** How long it took last time. */
   took: string;
   fencing: FencingPlan;
+  /** The site's server, where the database that comes back has one of its own, and to what the site is led. */
+  led?: { site: string; from: string; to: string };
+  /** The database had a server of its own, and comes back on the site's host. */
+  takesDatabase?: boolean;
   /** A line a name; what is to be changed. */
   dns: readonly string[];
   now: Date;
@@ -46,9 +50,24 @@ export function rebuildScreen(question: RebuildQuestion): string {
     ...row("lost", [
       `${lost(question.only)} after ${moment(time)}: ${age(time, now)}`,
       ...kept(question.only),
+      ...(question.takesDatabase === true
+        ? ["the database comes back on this host too: what is on its own server is not used any more"]
+        : []),
     ]),
     ...row("took", [question.took]),
-    ...row("old", [fencingLine(question.fencing)]),
+    ...row(
+      "led",
+      question.led === undefined
+        ? []
+        : [
+            `the site on ${question.led.site}, which looks for its database at ${question.led.from}: to ${question.led.to}, and started anew`,
+          ],
+    ),
+    ...row("old", [
+      question.led === undefined
+        ? fencingLine(question.fencing)
+        : "the old database server is left as it is; nothing of the site looks for it any more",
+    ]),
     ...row("dns", question.dns),
   ].join("\n");
 }

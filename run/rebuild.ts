@@ -8,7 +8,9 @@ import type { RunRecord } from "../evidence/record.ts";
 import { exitCodes, OperatorError } from "../site/operator-error.ts";
 import { loadSite, type LoadedSite } from "../site/load.ts";
 import { fingerprint, type SshConnection, type SshTarget } from "../ssh/connection.ts";
+import { hasDatabaseServer } from "../runbook/databases.ts";
 import type { Part } from "../runbook/server-failure.ts";
+import type { Site } from "../site/schema.ts";
 import { prepareRecovery, sitePoints } from "../stacks/prepare.ts";
 import { chooseExecutor } from "./choose-executor.ts";
 import { choose } from "./choose.ts";
@@ -16,6 +18,7 @@ import { nextRebuild, readBegun, writeBegun } from "./begun-rebuild.ts";
 import { askDns, dnsServers, namesOf, recordsToChange, waitForDns } from "./dns.ts";
 import { fence, planFencing, type FencingPlan } from "./fence.ts";
 import { clockDiffers, lookBeforeRebuild, type HostBeforeRebuild } from "./before-rebuild.ts";
+import { checkBoth, leadSite, lookAtSiteServer, type SiteServer } from "./own-database.ts";
 import { meetHost, type MetHost, type NamedHost } from "./meet-host.ts";
 import type { RebuildQuestion } from "./rebuild-screen.ts";
 import type { RecordedRun } from "./record.ts";
@@ -40,6 +43,10 @@ export interface RebuildOptions {
   before?: Date;
   /** What of the site is brought back alone, where the rest of it stands. */
   only?: Part;
+  /** The site's server, when its database comes back alone on a server of its own. */
+  applicationHost?: NamedHost;
+  /** Where the site is to find a database that has a server of its own, if not at the host's or the backup's address. */
+  databaseAddress?: string;
   /** Restore over a site that is there. */
   again: boolean;
   /** Carry the steps out directly, with no Pulumi engine. */
@@ -93,12 +100,14 @@ async function onHost(
 ): Promise<RecordedRun | undefined> {
   const { site } = loaded;
   const { host, only, ask, signal } = options;
+  refuseMeaningless(options, site);
   const directory = stateDirectory(site.name);
   const preparing = Date.now();
   const meet = (named: NamedHost, flag: string) =>
     meetHost(named, { stateFolder: directory, flag, ask, signal });
   const met = await meet(host, "--host-key");
   const oldHost = options.oldHost && (await meet(options.oldHost, "--old-host-key"));
+  const siteHost = options.applicationHost && (await meet(options.applicationHost, "--application-host-key"));
   const { target } = met;
   const { hostKey } = target;
   const [look, points] = await Promise.all([
@@ -106,6 +115,15 @@ async function onHost(
     sitePoints(loaded, say),
   ]);
   await met.remember();
+  const siteServer = siteHost && {
+    ...{ loaded, target: siteHost.target, address: options.databaseAddress ?? target.address },
+    ...{ say, signal },
+  };
+  const found = siteServer && (await lookAtSiteServer(siteServer, look.machine));
+  await siteHost?.remember();
+  const elsewhere = hasDatabaseServer(site);
+  // Whether a database stands on a server of its own is seen there by the first step.
+  const stands = look.stands || siteServer !== undefined;
 
   const begunFile = join(directory, "rebuilds", `${hostKeyDigest(hostKey)}.json`);
   await mkdir(join(directory, "rebuilds"), { recursive: true, mode: 0o700 });
@@ -119,13 +137,21 @@ async function onHost(
     { id: options.pointId ?? kept, before: options.before },
     say,
   );
-  const begun = nextRebuild(before, { hostKey, pin, only, again: options.again, now: new Date() }, look);
+  const begun = nextRebuild(
+    before,
+    { hostKey, pin, only, again: options.again, now: new Date() },
+    {
+      ...look,
+      stands,
+    },
+  );
   const resumed = begun.run === before?.run;
   const fencing = planFencing({
     ...(oldHost ? { oldHost: oldHost.target.address } : {}),
     isOff: options.oldHostIsOff,
     finished: look.finished,
-    mends: only !== undefined,
+    // An application whose database is elsewhere comes back on a new host: the old one may still work.
+    mends: only !== undefined && (!elsewhere || stands),
     terminal: ask !== undefined,
   });
   const names = namesOf(site);
@@ -137,6 +163,8 @@ async function onHost(
       ? []
       : recordsToChange(names, await askDns(names, servers), { address: target.address, own });
   const { run } = begun;
+  const { databaseAddress } = options;
+  const way = found?.way ?? (databaseAddress === undefined ? undefined : { address: databaseAddress });
   // Before the operator is asked and an old server is stopped: whatever can be known to fail fails here.
   const prepared = await prepareRecovery(
     {
@@ -146,6 +174,7 @@ async function onHost(
       attempt: begun.attempt,
       ...(begun.over === undefined ? {} : { over: begun.over }),
       ...(only ? { only } : {}),
+      ...(way ? { way } : {}),
       run: { id: run, who: operator(), why: `rebuild ${only ? `the ${only} of ` : ""}${site.name}` },
     },
     { isolated: false, say },
@@ -163,6 +192,10 @@ async function onHost(
     passedOver,
     took: tookLastTime(await earlierRuns(join(directory, "runs")), only),
     fencing,
+    ...(siteServer && found
+      ? { led: { site: siteServer.target.address, from: found.now, to: siteServer.address } }
+      : {}),
+    takesDatabase: elsewhere && only === undefined,
     dns,
     now: new Date(),
   });
@@ -173,6 +206,7 @@ async function onHost(
   await mkdir(runDirectory, { recursive: true, mode: 0o700 });
   await writeBegun(begunFile, { ...begun, startedAt: startedAt.toISOString() });
   const differs = clockDiffers(look);
+  const led: string[] = [];
   const fenced = await carryOutFencing(fencing, oldHost, { options, loaded, look, say });
   const result = await recover({
     kind: "rebuild",
@@ -182,9 +216,20 @@ async function onHost(
     runDirectory,
     startedAt,
     preparationSeconds: resumed ? 0 : (startedAt.getTime() - preparing) / 1000,
+    ...(siteServer && found
+      ? {
+          secrets: found.secrets,
+          afterSteps: async () => {
+            const changed = await leadSite(siteServer);
+            led.push(...changed.map((one) => ledLine(siteServer, one)));
+            led.forEach(say);
+          },
+          checks: () => checkBoth(siteServer, target),
+        }
+      : {}),
     surroundings: () => ({
       breaches: [],
-      notes: [...passedOver, ...(differs === undefined ? [] : [`the host's clock was ${differs}`])],
+      notes: [...passedOver, ...(differs === undefined ? [] : [`the host's clock was ${differs}`]), ...led],
       ...(fenced ? { fencing: fenced } : {}),
       ...(differs === undefined ? {} : { clockAheadSeconds: look.clockAheadSeconds }),
     }),
@@ -202,6 +247,8 @@ async function onHost(
   });
   const { recoveredAt } = result.record;
   if (recoveredAt !== null) await writeBegun(begunFile, { ...begun, recoveredAt });
+  // Logs and metrics are the site's, and the run's host is its database server.
+  if (siteServer) return result;
   return watchRecovered(result, {
     site,
     target,
@@ -211,6 +258,40 @@ async function onHost(
     say,
     signal,
   });
+}
+
+function ledLine({ target, address }: SiteServer, { file, copy }: { file: string; copy: string }): string {
+  return `${file} on ${target.address} leads to ${address} now; as it was, it is ${copy} there`;
+}
+
+/** Options that say nothing for this site and this part of it. */
+function refuseMeaningless({ only, applicationHost, databaseAddress }: RebuildOptions, site: Site): void {
+  const usage = (what: string, why: string, next: string) =>
+    new OperatorError(exitCodes.usage, what, why, next);
+  const elsewhere = hasDatabaseServer(site);
+  if (elsewhere && only === "database" && !applicationHost) {
+    throw usage(
+      "it is not said on which server the site is",
+      "its database has a server of its own (server: own in site.yaml), and the site must be led to the new one",
+      "name it: --application-host root@ADDRESS; if it is lost too, bring back all of the site on one host: leave out --only",
+    );
+  }
+  if (applicationHost && !(elsewhere && only === "database")) {
+    throw usage(
+      "--application-host is for a database on a server of its own, brought back alone",
+      elsewhere ? "--only database is not given" : "site.yaml does not say of the database that it has one",
+      "leave it out, or say --only database, and server: own in databases of site.yaml",
+    );
+  }
+  if (databaseAddress !== undefined && !(elsewhere && only !== undefined)) {
+    throw usage(
+      "--database-address is for a database on a server of its own",
+      elsewhere
+        ? "without --only the database comes back on the same host as the site"
+        : "site.yaml does not say of the database that it has one",
+      "leave it out",
+    );
+  }
 }
 
 /** Whether nginx shows a certificate that is trusted for all these names; they are domain names by the schema. */

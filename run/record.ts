@@ -41,6 +41,8 @@ export interface RecordOptions {
   signal: AbortSignal;
   /** Asked when the checks are over. */
   surroundings: () => Surroundings;
+  /** The checks, where they are not those of a site on the run's host. */
+  checks?: () => Promise<CheckResult[]>;
   say: (line: string) => void;
 }
 
@@ -69,15 +71,18 @@ export async function recordRun(options: RecordOptions): Promise<RecordedRun> {
     steps = await readSteps(prepared, target, signal);
     if (failure === undefined && !signal.aborted) {
       checksAt = new Date();
-      checks = await runChecks({
-        loaded: prepared.loaded,
-        target,
-        ...(only === undefined ? { restored: true, readOnly: false } : partChecks[only]),
-        isolated,
-        install: false,
-        say: options.say,
-        signal,
-      });
+      checks = await (options.checks?.() ??
+        runChecks({
+          loaded: prepared.loaded,
+          target,
+          ...(only === undefined
+            ? { restored: true, readOnly: false, databases: "server" }
+            : partChecks[only]),
+          isolated,
+          install: false,
+          say: options.say,
+          signal,
+        }));
     }
   } catch (error) {
     failure ??= error;
@@ -93,9 +98,13 @@ export async function recordRun(options: RecordOptions): Promise<RecordedRun> {
     checks.every(({ ok }) => ok) &&
     breaches.length === 0;
   const health = steps.find(({ id }) => id === "health");
+  const mended =
+    options.checks === undefined
+      ? "npx recovery check --host HOST --host-key KEY"
+      : "the same command again, which restores nothing once more";
   const error = good
     ? undefined
-    : errorOf({ breaches, interrupted, kind: options.kind }, failure, steps, checks);
+    : errorOf({ breaches, interrupted, kind: options.kind, mended }, failure, steps, checks);
   const record = runRecordSchema.parse({
     version: 1,
     run: prepared.settings.run.id,
@@ -105,7 +114,8 @@ export async function recordRun(options: RecordOptions): Promise<RecordedRun> {
     ...(error ? { error } : {}),
     startedAt: startedAt.toISOString(),
     hostAt: options.hostAt.toISOString(),
-    servingAt: health?.outcome === "done" ? endOf(health, clockAheadSeconds) : null,
+    // Elsewhere nothing has served before its checks at the end.
+    servingAt: health?.outcome === "done" && !options.checks ? endOf(health, clockAheadSeconds) : null,
     checksAt: checksAt?.toISOString() ?? null,
     recoveredAt: good ? recoveredAt.toISOString() : null,
     endedAt: new Date().toISOString(),
@@ -197,7 +207,12 @@ const again = {
 
 /** What the operator is told of a run that did not recover: the step's own words before the engine's. */
 function errorOf(
-  { breaches, interrupted, kind }: { breaches: string[]; interrupted: boolean; kind: RunRecord["kind"] },
+  {
+    breaches,
+    interrupted,
+    kind,
+    mended,
+  }: { breaches: string[]; interrupted: boolean; kind: RunRecord["kind"]; mended: string },
   failure: unknown,
   steps: readonly StepRecord[],
   checks: readonly CheckResult[],
@@ -224,7 +239,7 @@ function errorOf(
     return {
       what: `${wrong.length} of ${checks.length} checks failed`,
       why: wrong.map(({ title, expected, seen }) => `${title}: expected ${expected}, saw ${seen}`).join("; "),
-      next: "mend the cause on the host, then run: npx recovery check --host HOST --host-key KEY",
+      next: `mend the cause on the host, then run: ${mended}`,
     };
   }
   if (failure instanceof Error) {

@@ -1,4 +1,5 @@
 import type { RunRecord } from "../evidence/record.ts";
+import type { CheckResult } from "../runbook/checks.ts";
 import { exitCodes, OperatorError } from "../site/operator-error.ts";
 import type { SshConnection, SshTarget } from "../ssh/connection.ts";
 import type { PreparedRecovery } from "../stacks/prepare.ts";
@@ -18,6 +19,12 @@ export interface RecoverOptions {
   preparationSeconds: number;
   /** The host had the site's packages before the clock started. */
   baked?: boolean;
+  /** What steps need beside the secrets of site.yaml, by name. */
+  secrets?: Record<string, string>;
+  /** Done by this computer when every step is done, each time; what it throws fails the run. */
+  afterSteps?: () => Promise<void>;
+  /** The checks at the end, where not the whole site is on the host. */
+  checks?: () => Promise<CheckResult[]>;
   /** What must be told beside the steps. Asked at the end. */
   surroundings: () => Surroundings;
   /** Done by this computer before a step begins, by its id; what it throws fails the step. */
@@ -39,7 +46,7 @@ export async function recover(options: RecoverOptions): Promise<RecordedRun> {
   const say = (line: string) => {
     reporter.say(line);
   };
-  const session = hostSession(prepared, say, target.agentSocketPath);
+  const session = hostSession(prepared, say, target.agentSocketPath, options.secrets);
   reporter.plan(prepared.steps);
   let failure: unknown;
   // An engine hands on no more than the text of what is thrown here.
@@ -64,6 +71,7 @@ export async function recover(options: RecoverOptions): Promise<RecordedRun> {
   };
   try {
     await executor.carryOut({ prepared, host, target, reporter, signal, kill });
+    await options.afterSteps?.();
   } catch (error) {
     failure = session.refusal ?? refused ?? error;
     // Another run has the host, it is another host, or nothing here may log in: nothing was done that could be recorded.
@@ -86,6 +94,7 @@ export async function recover(options: RecoverOptions): Promise<RecordedRun> {
     failure,
     signal,
     surroundings: options.surroundings,
+    ...(options.checks ? { checks: options.checks } : {}),
     say,
   });
 }

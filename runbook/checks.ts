@@ -1,5 +1,5 @@
 import type { Check, Site } from "../site/schema.ts";
-import { databaseFacts, databaseFiles } from "./databases.ts";
+import { databaseFacts, databaseFiles, hasDatabaseServer } from "./databases.ts";
 import { hostPath } from "./host-path.ts";
 import type { Facts } from "./step.ts";
 
@@ -14,6 +14,11 @@ export interface CheckOptions {
   isolated: boolean;
   /** Leave out those that write. */
   readOnly?: boolean;
+  /**
+   * How databases are asked: `server`, by the database server of this host; `connection`, by the way that the site itself takes;
+   * `not`, since their own server is asked. By default the first, and the second when they have a server of their own.
+   */
+  databases?: "server" | "connection" | "not";
   /** What a check that writes puts into what it writes. */
   mark: string;
 }
@@ -40,15 +45,11 @@ export function checkRequest(site: Site, options: CheckOptions): Facts {
     owner: ownedBy,
     mode: expected,
   });
+  const asked = options.databases ?? (hasDatabaseServer(site) ? "connection" : "server");
   const always: Facts[] = [
+    ...(asked === "server" ? databaseUnitChecks(site) : []),
     ...unitChecks(site),
-    ...site.databases.flatMap((entry) => {
-      const database = databaseFacts(site, entry);
-      return [
-        { kind: "integrity", title: `database ${entry.name}: integrity`, database },
-        { kind: "references", title: `database ${entry.name}: references`, database },
-      ];
-    }),
+    ...(asked === "server" ? soundness(site) : []),
     ...(options.restored && site.uploads.length > 0
       ? [{ kind: "restored-files", title: "uploads: hashes" }]
       : []),
@@ -65,7 +66,8 @@ export function checkRequest(site: Site, options: CheckOptions): Facts {
     ...site.logs.map((log) => ({ kind: "log", title: `${log.path}: writable`, path: log.path })),
     ...metricsChecks(site),
   ];
-  const [reading, writing] = partition(site.checks, (check) => !writes(check));
+  const asking = site.checks.filter(({ kind }) => kind !== "rows" || asked !== "not");
+  const [reading, writing] = partition(asking, (check) => !writes(check));
   const last: Facts[] = [
     { kind: "no-errors", title: "logs: no fatal error", alone: true },
     ...(options.transport === "verified"
@@ -81,13 +83,36 @@ export function checkRequest(site: Site, options: CheckOptions): Facts {
     ...requestHead(site, options),
     checks: [
       ...always,
-      ...reading.map((check) => siteCheck(site, check)),
+      ...reading.map((check) => siteCheck(site, check, asked)),
       ...(options.readOnly === true
         ? []
-        : writing.map((check) => ({ ...siteCheck(site, check), alone: true }))),
+        : writing.map((check) => ({ ...siteCheck(site, check, asked), alone: true }))),
       ...last,
     ],
   };
+}
+
+/** The request for a database server that is the site's own: what is asked of databases, and nothing of the site. */
+export function databaseServerRequest(site: Site, options: Pick<CheckOptions, "mark">): Facts {
+  return {
+    ...requestHead(site, { transport: "any", isolated: false, ...options }),
+    checks: [
+      ...databaseUnitChecks(site),
+      ...soundness(site),
+      ...site.checks.filter(({ kind }) => kind === "rows").map((check) => siteCheck(site, check, "server")),
+    ],
+  };
+}
+
+/** What must be true of every database, whatever the site. */
+function soundness(site: Site): Facts[] {
+  return site.databases.flatMap((entry) => {
+    const database = databaseFacts(site, entry);
+    return [
+      { kind: "integrity", title: `database ${entry.name}: integrity`, database },
+      { kind: "references", title: `database ${entry.name}: references`, database },
+    ];
+  });
 }
 
 /** The commands that host/check calls and that not every Debian has; their packages have the same names. */
@@ -103,7 +128,11 @@ export function watchRequest(
 ): Facts & { checks: TitledCheck[] } {
   return {
     ...requestHead(site, { transport: "verified", isolated, mark: "recovery-check-watch" }),
-    checks: [...unitChecks(site), ...metricsChecks(site)],
+    checks: [
+      ...(hasDatabaseServer(site) ? [] : databaseUnitChecks(site)),
+      ...unitChecks(site),
+      ...metricsChecks(site),
+    ],
   };
 }
 
@@ -120,12 +149,16 @@ function requestHead(site: Site, options: Omit<CheckOptions, "restored">): Facts
 
 type TitledCheck = Facts & { title: string };
 
+function unitCheck(unit: string): TitledCheck {
+  return { kind: "unit", title: `${unit}: running, enabled at boot`, unit };
+}
+
 function unitChecks(site: Site): TitledCheck[] {
-  return [...databaseUnits(site), ...servingUnits(site)].map((unit) => ({
-    kind: "unit",
-    title: `${unit}: running, enabled at boot`,
-    unit,
-  }));
+  return servingUnits(site).map(unitCheck);
+}
+
+function databaseUnitChecks(site: Site): TitledCheck[] {
+  return databaseUnits(site).map(unitCheck);
 }
 
 function metricsChecks({ metrics }: Site): TitledCheck[] {
@@ -150,7 +183,7 @@ function writes(check: Check): boolean {
   return check.kind === "upload" || (check.kind === "http" && check.method === "POST");
 }
 
-function siteCheck(site: Site, check: Check): Facts {
+function siteCheck(site: Site, check: Check, asked: NonNullable<CheckOptions["databases"]>): Facts {
   switch (check.kind) {
     case "http":
       return { ...defined(check), title: check.title ?? `${check.method} ${check.path}` };
@@ -162,7 +195,10 @@ function siteCheck(site: Site, check: Check): Facts {
       return {
         ...defined(check),
         title: check.title ?? `${check.table}: at least ${check.minimum} rows`,
-        database: databaseFacts(site, database),
+        database: {
+          ...databaseFacts(site, database),
+          ...(asked === "connection" ? { asked } : {}),
+        },
       };
     }
   }

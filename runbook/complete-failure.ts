@@ -1,7 +1,7 @@
 import type { Site } from "../site/schema.ts";
 import { serverFiles } from "../site/server-files.ts";
 import { checkRequest, servingUnits } from "./checks.ts";
-import { databaseFacts, databaseFiles } from "./databases.ts";
+import { databaseFacts, databaseFiles, hasDatabaseServer, ledTo } from "./databases.ts";
 import { hostPath } from "./host-path.ts";
 import { packagesOf } from "./packages.ts";
 import { allMembers, type MemberPoint, unpackMembers } from "./member-steps.ts";
@@ -21,7 +21,7 @@ export interface ArchivePoint {
   unpackedBytes: number;
 }
 
-/** All that the plan of a complete failure is made of. No address, clock or secret is among it. */
+/** All that the plan of a complete failure is made of. No clock or secret is among it, and no address of a host. */
 export interface CompleteFailureRequest {
   site: Site;
   point: { id: string; manifestSha256: string } & (ArchivePoint | MemberPoint);
@@ -237,6 +237,8 @@ export function planCompleteFailure(request: CompleteFailureRequest): Step[] {
         owner,
         group,
         over: request.over,
+        // All of it comes back on this host: what had a server of its own is found here from now on.
+        ...(hasDatabaseServer(site) ? { leads: ledTo(site, "127.0.0.1") } : {}),
       },
       after: ["stage-databases", "stage-files", "application"],
       budgetSeconds: minutes(15),
@@ -314,6 +316,7 @@ export function planCompleteFailure(request: CompleteFailureRequest): Step[] {
         transport: "any",
         restored: true,
         isolated,
+        databases: "server",
         mark: `recovery-check-${point.manifestSha256.slice(0, 8)}-${request.attempt}`,
       }),
       secrets: checkSecrets(site),

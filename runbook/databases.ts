@@ -10,14 +10,29 @@ export function databaseFacts(site: Site, database: Database): Facts {
       return { ...database, path: hostPath(site, database.path) };
     case "postgresql":
       return {
-        ...database,
-        connection: JSON.parse(JSON.stringify(database.connection)) as Facts,
+        // Without the fields that are undefined: what remains is JSON.
+        ...(JSON.parse(JSON.stringify(database)) as Facts),
         // As Debian's tools name the cluster that the package makes.
         cluster: `${debianVersions[site.server.release].postgresql}/main`,
         environmentFile: hostPath(site, site.configuration.environmentFile),
         environmentMember: `config/${site.configuration.environmentFile}`,
       };
   }
+}
+
+/** Whether the databases of a site are on a server of their own: all of them, or none. */
+export function hasDatabaseServer(site: Site): boolean {
+  return site.databases.some((database) => database.kind === "postgresql" && database.server === "own");
+}
+
+/** The databases of such a site, each with the address that the site's environment file is to name. */
+export function ledTo(site: Site, address: string): Facts[] {
+  return site.databases.map((database) => ({ ...databaseFacts(site, database), address }));
+}
+
+/** The name of the secret that is the password of a role, on a host that has no environment file to read it from. */
+export function passwordSecret(database: { name: string }): string {
+  return `password-of-${database.name}`;
 }
 
 /** The database files of a site: what lies in its folders, and has an owner and a mode there. */

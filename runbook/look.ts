@@ -1,5 +1,6 @@
 import type { Site } from "../site/schema.ts";
 import { servingUnits } from "./checks.ts";
+import { hasDatabaseServer } from "./databases.ts";
 import { hostPath } from "./host-path.ts";
 
 /** What host/look is asked to look at: lines "NAME<TAB>VALUE…". No path of site.yaml has a control character in it. */
@@ -13,6 +14,17 @@ export function lookInputs(site: Site): string {
     ["php", php.version],
     ...configuration.requiredVariables.map((name) => ["required", name]),
     ...servingUnits(site).map((unit) => ["unit", unit]),
+    // What has a server of its own cannot be looked at here.
+    ...(hasDatabaseServer(site) ? [] : databases(site)),
+    ...[application.path, ...folders].map((path) => ["folder", path]),
+    ...site.uploads.map(({ path }) => ["uploads", hostPath(site, path)]),
+    ...site.logs.map(({ path }) => ["log", path]),
+  ];
+  return lines.map((fields) => `${fields.join("\t")}\n`).join("");
+}
+
+function databases(site: Site): string[][] {
+  return [
     ...site.databases.map((database) =>
       database.kind === "sqlite"
         ? ["database", database.name, hostPath(site, database.path)]
@@ -21,9 +33,5 @@ export function lookInputs(site: Site): string {
     ...site.checks.flatMap((check) =>
       check.kind === "rows" ? [["table", check.database, check.table]] : [],
     ),
-    ...[application.path, ...folders].map((path) => ["folder", path]),
-    ...site.uploads.map(({ path }) => ["uploads", hostPath(site, path)]),
-    ...site.logs.map(({ path }) => ["log", path]),
   ];
-  return lines.map((fields) => `${fields.join("\t")}\n`).join("");
 }

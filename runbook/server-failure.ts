@@ -1,6 +1,13 @@
 import type { Site } from "../site/schema.ts";
-import { checkRequest, servingUnits, type CheckOptions } from "./checks.ts";
-import { databaseFacts, databaseFiles, databaseServers } from "./databases.ts";
+import { checkRequest, databaseServerRequest, servingUnits, type CheckOptions } from "./checks.ts";
+import {
+  databaseFacts,
+  databaseFiles,
+  databaseServers,
+  hasDatabaseServer,
+  ledTo,
+  passwordSecret,
+} from "./databases.ts";
 import { hostPath } from "./host-path.ts";
 import { exitCodes, OperatorError } from "../site/operator-error.ts";
 import type { Fact, Facts, Step } from "./step.ts";
@@ -30,15 +37,30 @@ export function partOf(site: Site, part: Part): Site {
   };
 }
 
+/** The way between a site and a database server of its own. */
+export interface DatabaseWay {
+  /** The address at which the site finds it; without, what the backup's configuration says. */
+  address?: string;
+  /** The address that the site's server comes from: the one that a new database server lets in. */
+  from?: string;
+}
+
 /**
  * The plan of a complete failure, restricted to a part of the site. A step that goes leaves what it waited for to those that
  * waited for it. What a step does to the other part goes too. The triggers name the part: what was restored of one counts for no other.
+ * Where the database has a server of its own, the one part is not on the host of the other.
  *
  * @throws OperatorError (usage) when the application cannot be replaced without its database
  */
-export function planServerFailure(steps: readonly Step[], site: Site, part: Part): Step[] {
+export function planServerFailure(
+  whole: readonly Step[],
+  site: Site,
+  part: Part,
+  way: DatabaseWay = {},
+): Step[] {
   if (part === "application") refuseEntangled(site);
-  const stays = staying(steps, part);
+  const steps = hasDatabaseServer(site) ? onOwnHost(whole, site, part, way) : whole;
+  const stays = staying(steps, site, part);
   const gone = new Map(steps.filter(({ id }) => !stays.has(id)).map((step) => [step.id, step]));
   const waitsFor = (after: readonly string[]): string[] => [
     ...new Set(
@@ -52,7 +74,7 @@ export function planServerFailure(steps: readonly Step[], site: Site, part: Part
     .filter(({ id }) => stays.has(id))
     .map((step) => ({
       ...step,
-      inputs: { ...step.inputs, ...changedInputs(step, site, part) },
+      inputs: { ...step.inputs, ...changedInputs(step, site, part, way) },
       triggers: step.triggers.map((trigger) =>
         trigger.startsWith("attempt ") ? `${trigger} of the ${part}` : trigger,
       ),
@@ -60,35 +82,92 @@ export function planServerFailure(steps: readonly Step[], site: Site, part: Part
     }));
 }
 
+/** The plan of all of the site, with the step by which a part on a host of its own finds the other. */
+function onOwnHost(steps: readonly Step[], site: Site, part: Part, { address, from }: DatabaseWay): Step[] {
+  if (part === "application") {
+    const reach = "reach-databases";
+    return steps.flatMap((step): Step[] => {
+      const after = step.after.map((id) => (id === "stage-databases" ? reach : id));
+      // It replaces what stands there: not before the database was reached.
+      if (step.id === "application") return [];
+      if (step.id !== "stage-databases") return [{ ...step, after }];
+      return [
+        {
+          ...step,
+          id: reach,
+          script: reach,
+          title: "Database server lets this host in",
+          inputs: { databases: step.inputs["databases"] ?? [], address: address ?? "" },
+          // Led elsewhere, it is another restore.
+          triggers: address === undefined ? [] : [`database ${address}`],
+          budgetSeconds: 60,
+          timeoutSeconds: 300,
+        },
+        ...steps
+          .filter(({ id }) => id === "application")
+          .map((application) => ({ ...application, after: [...application.after, reach] })),
+      ];
+    });
+  }
+  if (address === undefined || from === undefined) throw new Error("a database server lets nobody in");
+  return steps.flatMap((step): Step[] => {
+    if (step.id === "restore") {
+      const databases = asList(step.inputs["databases"]).map((database) => withoutEnvironment(database));
+      const secrets = site.databases.map(passwordSecret);
+      const listen: Step = {
+        id: "listen",
+        title: "PostgreSQL open to the site's server alone",
+        runbook: "1.7",
+        script: "listen",
+        inputs: { databases, address, from },
+        secrets: [],
+        // The data is the same, whoever is let in.
+        triggers: [`listens ${address}`, `lets in ${from}`],
+        after: ["restore"],
+        budgetSeconds: 120,
+        timeoutSeconds: 300,
+      };
+      return [{ ...step, secrets }, listen];
+    }
+    return [step.id === "health" ? { ...step, secrets: [], after: ["listen"] } : step];
+  });
+}
+
+/** A database on a host that the site is not on: there is no environment file there. */
+function withoutEnvironment(database: Fact): Fact {
+  return typeof database === "object" && database !== null && !Array.isArray(database)
+    ? { ...database, environmentMember: "", environmentFile: "" }
+    : database;
+}
+
 /** The ids of the steps that stay. */
-function staying(steps: readonly Step[], part: Part): Set<string> {
+function staying(steps: readonly Step[], site: Site, part: Part): Set<string> {
   const own = "stage-databases";
   if (part === "application") return new Set(steps.map(({ id }) => id).filter((id) => id !== own));
   const after = new Map(steps.map((step) => [step.id, step.after]));
   const upTo = (id: string): string[] => [...(after.get(id) ?? []).flatMap(upTo), id];
-  // It is put in place; a file of it has an owner and a mode; what would have written meanwhile was stopped.
-  return new Set([...upTo(own), "restore", "permissions", "services", "health", "finish"]);
+  // It is put in place; on the site's host a file of it has an owner and a mode, and what would have written was stopped.
+  const there = hasDatabaseServer(site) ? ["listen"] : ["permissions", "services"];
+  return new Set([...upTo(own), "restore", ...there, "health", "finish"]);
 }
 
 /** What a step is told otherwise than in the whole plan. */
-function changedInputs(step: Step, site: Site, part: Part): Facts {
+function changedInputs(step: Step, site: Site, part: Part, way: DatabaseWay): Facts {
   const { id, inputs } = step;
   if (id === "provision") {
     return { part, databases: site.databases.map((database) => databaseFacts(site, database)) };
   }
   if (id === "health") {
-    const { mark } = inputs;
-    return checkRequest(site, {
-      transport: "any",
-      isolated: false,
-      mark: typeof mark === "string" ? mark : "",
-      ...partChecks[part],
-    });
+    const mark = typeof inputs["mark"] === "string" ? inputs["mark"] : "";
+    return part === "database" && hasDatabaseServer(site)
+      ? databaseServerRequest(site, { mark })
+      : checkRequest(site, { transport: "any", isolated: false, mark, ...partChecks[part] });
   }
-  return part === "application" ? forApplication(step, site) : forDatabase(step, site);
+  if (part === "application") return forApplication(step, site, way);
+  return hasDatabaseServer(site) ? forDatabaseServer(step, site) : forDatabase(step, site);
 }
 
-function forApplication({ id, script, inputs }: Step, site: Site): Facts {
+function forApplication({ id, script, inputs }: Step, site: Site, { address }: DatabaseWay): Facts {
   const servers = databaseServers(site);
   const without = (list: Fact | undefined, left: readonly string[]): Fact[] =>
     asList(list).filter((one) => typeof one !== "string" || !left.includes(one));
@@ -114,10 +193,40 @@ function forApplication({ id, script, inputs }: Step, site: Site): Facts {
         ),
       };
     case "unpack-members":
-    case "restore":
       return { databases: [] };
+    case "restore":
+      return {
+        databases: [],
+        ...("leads" in inputs ? { leads: address === undefined ? [] : ledTo(site, address) } : {}),
+      };
     default:
       return {};
+  }
+}
+
+/** On a server of its own the database is all that there is of the site. */
+function forDatabaseServer(step: Step, site: Site): Facts {
+  const { id, script, inputs } = step;
+  // An extension's package is among them, when site.yaml names one; and what the restore point is unpacked with.
+  const needed = (list: Fact | undefined): Fact[] =>
+    asList(list).filter((name) => typeof name === "string" && /^(postgresql-|age$|zstd$)/.test(name));
+  if (script === "install-packages") return { packages: needed(inputs["packages"]) };
+  switch (id) {
+    case "download-packages":
+      return Object.fromEntries(Object.entries(inputs).map(([name, list]) => [name, needed(list)]));
+    case "stage-databases":
+      return { databases: asList(inputs["databases"]).map(withoutEnvironment) };
+    case "restore":
+      return {
+        databases: asList(inputs["databases"]).map(withoutEnvironment),
+        folders: [],
+        configuration: [],
+        environmentFile: "",
+        units: [],
+        leads: [],
+      };
+    default:
+      return forDatabase(step, site);
   }
 }
 

@@ -1,4 +1,4 @@
-import { Command, Option } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { parts, type Part } from "../runbook/server-failure.ts";
 import { report } from "../evidence/report.ts";
 import { notSaid } from "../run/fence.ts";
@@ -24,6 +24,9 @@ interface Options {
   point?: string;
   before?: Date;
   only?: Part;
+  applicationHost?: string;
+  applicationHostKey?: string;
+  databaseAddress?: string;
   again?: string;
   dnsServer: string[];
   dnsWait: number;
@@ -56,6 +59,16 @@ export function rebuildCommand(): Command {
         "--only <part>",
         "bring back the application or the database alone, on a host where the other stands",
       ).choices(parts),
+    )
+    .option(
+      "--application-host <host>",
+      "the site's server, to be led to the new database server (--only database, server: own): [USER@]ADDRESS[:PORT]",
+    )
+    .option("--application-host-key <key>", "its public host key")
+    .option(
+      "--database-address <address>",
+      "where the site finds a database that has a server of its own, if not at --host or where the backup says",
+      databaseAddress,
     )
     .option("--again <address>", "restore over the site that is on this host; the address a second time")
     .option(
@@ -104,6 +117,10 @@ export function rebuildCommand(): Command {
         oldHostIsOff: options.oldHostIsOff,
         ask: atTerminal() && !options.yes ? ask : undefined,
         ...(options.only === undefined ? {} : { only: options.only }),
+        ...(options.applicationHost === undefined
+          ? {}
+          : { applicationHost: target(options.applicationHost, options.applicationHostKey) }),
+        ...(options.databaseAddress === undefined ? {} : { databaseAddress: options.databaseAddress }),
         again: options.again !== undefined,
         ...(options.point === undefined ? {} : { pointId: options.point }),
         ...(options.before === undefined ? {} : { before: options.before }),
@@ -125,6 +142,11 @@ export function rebuildCommand(): Command {
       );
       process.exitCode = exitCodeOf(result.record);
     });
+}
+
+function databaseAddress(text: string): string {
+  if (/^[A-Za-z0-9:][A-Za-z0-9.:-]*$/.test(text)) return text;
+  throw new InvalidArgumentError("it is an address or a name, such as 10.0.0.6");
 }
 
 /** One screen before anything is touched, and one question. */

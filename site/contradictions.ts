@@ -48,6 +48,7 @@ export function contradictions(site: ReadableSite): Issue[] {
     ...nesting(site),
     ...configuration(site),
     ...connections(site),
+    ...databaseServers(site),
     ...accounts(site),
     ...modes(site),
     ...objectives(site),
@@ -342,6 +343,37 @@ function connections({ databases, configuration: section }: ReadableSite): Issue
         ),
     ];
   });
+}
+
+/** A database on a server of its own is found by a variable, and no other is left on the site's. */
+function databaseServers({ databases }: ReadableSite): Issue[] {
+  const given = entries(databases);
+  if (!given.some(([, database]) => isElsewhere(database))) return [];
+  return given.flatMap(([index, database]) => {
+    if (!isElsewhere(database)) {
+      return [
+        issue(
+          ["databases", index],
+          "is on the site's host, and another database on a server of its own: `server: own` goes for all of them, or for none",
+        ),
+      ];
+    }
+    const { url, host } = database.connection;
+    return url === undefined && host === undefined
+      ? [
+          issue(
+            ["databases", index, "connection"],
+            "does not say which variable leads to the database's own server: give `host`, or `url`",
+          ),
+        ]
+      : [];
+  });
+}
+
+function isElsewhere(
+  database: Site["databases"][number],
+): database is Extract<typeof database, { kind: "postgresql" }> {
+  return database.kind === "postgresql" && database.server === "own";
 }
 
 function accounts({ permissions, php }: ReadableSite): Issue[] {

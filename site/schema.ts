@@ -161,9 +161,15 @@ const postgresqlSchema = z.strictObject({
   kind: z
     .literal("postgresql")
     .describe(
-      "A database in the PostgreSQL server of the same host, of the version that its Debian packages.",
+      "A database in a PostgreSQL server, of the version that its Debian packages: that of the same host, unless `server` says otherwise.",
     ),
   name: name.describe("Name of the database: in checks and messages."),
+  server: z
+    .literal("own")
+    .optional()
+    .describe(
+      "`own`: its PostgreSQL is on another server than the site. `connection` then names the variable that says where, `host` or `url`: it is changed when the database comes back elsewhere (docs/rebuild.md). It goes for all databases of a site, or for none.",
+    ),
   database: sqlName
     .refine(
       (text) => !["postgres", "template0", "template1"].includes(text),

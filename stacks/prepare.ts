@@ -98,7 +98,7 @@ export async function prepareRecovery(
     settings,
     loaded,
     point,
-    steps: only === undefined ? steps : planServerFailure(steps, site, only),
+    steps: only === undefined ? steps : planServerFailure(steps, site, only, settings.way),
     relayedFiles: [...files, ...(bundle ? [{ name: bundleName, path: bundle.path }] : [])],
   };
 }

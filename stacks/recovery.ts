@@ -17,17 +17,18 @@ export interface RecoveryOutputs {
   dataTime: string;
 }
 
-/** The session that opens the prepared recovery's host; nothing is dialled before it is asked to. */
+/** The session that opens the prepared recovery's host; nothing is dialled before it is asked to. `more`: secrets beside those of site.yaml. */
 export function hostSession(
   prepared: PreparedRecovery,
   say: (line: string) => void,
   agentSocketPath?: string,
+  more: Record<string, string> = {},
 ): HostSession {
   const { host, run } = prepared.settings;
   return new HostSession({
     target: { ...host, ...(agentSocketPath === undefined ? {} : { agentSocketPath }) },
     run,
-    secrets: () => secretsOf(prepared, say),
+    secrets: async () => ({ ...(await secretsOf(prepared, say)), ...more }),
     relayedFiles: prepared.relayedFiles,
     say,
   });

@@ -1,5 +1,5 @@
 import type { Pin } from "../backups/restore-point.ts";
-import type { Part } from "../runbook/server-failure.ts";
+import type { DatabaseWay, Part } from "../runbook/server-failure.ts";
 import type { DebianRelease } from "../site/debian-versions.ts";
 import type { RunIdentity } from "../ssh/host-session.ts";
 
@@ -18,5 +18,7 @@ export interface RecoverySettings {
   over?: string;
   /** What is brought back alone; all of the site without. */
   only?: Part;
+  /** How the site and a database server of its own find each other, when one of them comes back. */
+  way?: DatabaseWay;
   run: RunIdentity;
 }

@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2154
-# PostgreSQL: a database in the server of this host. See host/databases.sh.
+# PostgreSQL: a database in the server of this host, or of another one (server: own). See host/databases.sh.
 #
 # A dump is hostile input. It is loaded into a database beside the live one, as the site's own role. What can run code of a
 # restored database (its constraints, casts, views) is asked in the same way: no superuser's session ever does, not even after
@@ -69,7 +69,7 @@ postgresql_connection() {
   }
   url=$(of_site url)
   if [[ -n $url ]]; then
-    [[ $url =~ ^(postgres|postgresql|pgsql)://([^:/@]+)(:(.*))?@([^@:/?]+|\[[0-9a-f:]+\])(:([0-9]+))?/([^?]+)(\?.*)?$ ]] || return 1
+    [[ $url =~ ^(postgres|postgresql|pgsql)://([^:/@]+)(:([^/?#]*))?@([^@:/?]+|\[[0-9a-f:]+\])(:([0-9]+))?/([^?]+)(\?.*)?$ ]] || return 1
     user=$(percent_decoded "${BASH_REMATCH[2]}") password=$(percent_decoded "${BASH_REMATCH[4]}") host=$(percent_decoded "${BASH_REMATCH[5]}")
     port=${BASH_REMATCH[7]} name=$(percent_decoded "${BASH_REMATCH[8]}")
   else
@@ -84,12 +84,59 @@ postgresql_standing() {
   [[ -n $(administer postgres --set database="$(of_database database)" <<<"SELECT oid FROM pg_database WHERE datname = :'database';") ]]
 }
 
+# postgresql_lead FILE ADDRESS: the environment FILE names another host, and says nothing else otherwise: every other byte of it, and
+# all else that it says of the database, stays. Fails when that cannot be done, and the file is as it was.
+postgresql_lead() {
+  local file address=$2 url name before new
+  file=$(readlink -f "$1") || return 1
+  new=$file.recovery-new
+  url=$(of_database connection.url)
+  name=${url:-$(of_database connection.host)}
+  postgresql_connection "$file" || return 1
+  [[ ${connection[host]} != "$address" ]] || return 0
+  rest() { printf '%q ' "${connection[user]}" "${connection[password]}" "${connection[port]}" "${connection[name]}"; }
+  before=$(rest)
+  # As environment.jq finds an assignment. Of several the last one counts for us, and the first for others: all are changed.
+  local blank='[ \t\x0b\x0c]' assigned program
+  assigned="^((\xef\xbb\xbf)?[ \t\x0b]*(export$blank+)?$name$blank*=$blank*)"
+  if [[ -n $url ]]; then
+    if [[ $address == *:* ]]; then address=[$address]; fi
+    program="s,$assigned([\"']?[a-z]+://[^/?#]*@)(\[[0-9a-f:]+\]|[^]@:/?[]+)((:[0-9]+)?/.*)\$,\1\4$address\6,"
+  else
+    program="s,$assigned\"[^\"]*\",\1\"$address\",;t;s,$assigned'[^']*',\1'$address',;t;s,${assigned}[^\"' \t\x0b\x0c\r#][^ \t\x0b\x0c\r]*,\1$address,"
+  fi
+  (umask 077 && LC_ALL=C sed -E "$program" "$file" >"$new") || return 1
+  if ! postgresql_connection "$new" || [[ ${connection[host]} != "$address" || $(rest) != "$before" ]]; then
+    rm -f "$new"
+    return 1
+  fi
+  cp --attributes-only --preserve=all "$file" "$new"
+  touch "$new"
+  mv -T "$new" "$file"
+}
+
+# postgresql_ask FILE HOST SQL: prints the one value that is asked for, over the way that the site itself takes: PHP, the login of the
+# environment FILE, and as the account that as_owner is. HOST stands in the place of the file's, if it is not empty.
+postgresql_ask() {
+  postgresql_connection "$1" || { echo "what $1 says of it is not understood"; return 1; }
+  local host=${2:-${connection[host]}}
+  host=${host#[} host=${host%]}
+  printf '%s\0' "$host" "${connection[port]}" "${connection[name]}" "${connection[user]}" "${connection[password]}" | as_owner php -r '
+    [$host, $port, $name, $user, $password] = explode("\0", stream_get_contents(STDIN));
+    $database = new PDO("pgsql:host=$host;port=$port;dbname=$name", $user, $password, [PDO::ATTR_TIMEOUT => 15]);
+    echo $database->query($argv[1])->fetchColumn();' -- "$3"
+}
+# Tables of the site, as it sees them.
+postgresql_tables="SELECT count(*) FROM pg_tables WHERE tableowner = current_user"
+
 # What the configuration says must lead to what is restored, else the site would come up with no database, or another: that of
 # the backup, or the one that stays when the database comes back alone.
+# Of a database on a server of its own the host is changed afterwards; where it alone comes back, the site's own server was asked.
 postgresql_agrees() {
   local field variables="" differs="" file whose="the backup's configuration"
   file=$staging/content/$(of_database environmentMember)
   if [[ $file == */ ]]; then file=$(of_database environmentFile) whose="the site's configuration"; fi
+  [[ -n $file ]] || return 0
   for field in url user password host port database; do
     if [[ -n $(of_database "connection.$field") ]]; then variables+=", $(of_database "connection.$field")"; fi
   done
@@ -101,7 +148,7 @@ postgresql_agrees() {
     differs="it logs in as ${connection[user]}, and site.yaml says $(of_database role)"
   elif [[ ${connection[name]} != "$(of_database database)" ]]; then
     differs="it names the database ${connection[name]}, and site.yaml says $(of_database database)"
-  elif [[ " localhost 127.0.0.1 ::1 [::1] " != *" ${connection[host]} "* ]]; then
+  elif [[ $(of_database server) != own && " localhost 127.0.0.1 ::1 [::1] " != *" ${connection[host]} "* ]]; then
     differs="it names the server ${connection[host]}, and the database is restored on this host"
   elif [[ -z ${connection[password]} ]]; then
     differs="it holds no password"
@@ -311,20 +358,28 @@ SQL
   same_rows "$(postgresql_rows "$live")"
 }
 
-# The role's password is the one in the restored configuration. It reaches psql on its standard input.
+# The role's password is the one in the site's configuration, or was given where that is on another host. It reaches psql on its
+# standard input.
 postgresql_admit() {
-  postgresql_connection "$(of_database environmentFile)"
-  printf '%s\nALTER ROLE "%s" LOGIN PASSWORD %s;\n' "$postgresql_unlogged" "$(of_database role)" "'${connection[password]//\'/\'\'}'" | administer postgres
+  local password
+  if [[ -n $(of_database environmentFile) ]]; then
+    postgresql_connection "$(of_database environmentFile)"
+    password=${connection[password]}
+  else
+    password=$(<"$secrets/password-of-$(of_database name)")
+  fi
+  printf '%s\nALTER ROLE "%s" LOGIN PASSWORD %s;\n' "$postgresql_unlogged" "$(of_database role)" "'${password//\'/\'\'}'" | administer postgres
 }
 
-postgresql_reach() {
-  postgresql_connection "$(of_database environmentFile)"
-  printf '%s\0' "${connection[host]}" "${connection[port]}" "${connection[name]}" "${connection[user]}" "${connection[password]}" | as_owner php -r '
-    [$host, $port, $name, $user, $password] = explode("\0", stream_get_contents(STDIN));
-    $database = new PDO("pgsql:host=$host;port=$port;dbname=$name", $user, $password);
-    echo $database->query("SELECT count(*) FROM pg_tables WHERE tableowner = current_user")->fetchColumn();'
-}
+postgresql_reach() { postgresql_ask "$(of_database environmentFile)" "" "$postgresql_tables"; }
 
 postgresql_integrity() { postgresql_amcheck "$(of_database database)"; }
 postgresql_violations() { postgresql_violated "$(of_database database)" true 2>&1; }
-postgresql_count() { site_query "$(of_database database)" <<<"SELECT count(*) FROM \"$1\";" 2>&1; }
+postgresql_count() {
+  # Its server is not this host's to ask, perhaps.
+  if [[ $(of_database asked) == connection ]]; then
+    postgresql_ask "$(of_database environmentFile)" "" "SELECT count(*) FROM \"$1\"" 2>&1
+    return
+  fi
+  site_query "$(of_database database)" <<<"SELECT count(*) FROM \"$1\";" 2>&1
+}

@@ -157,6 +157,21 @@ test.each<[string, Partial<RebuildQuestion>, string]>([
     "the database stays as it is; what is replaced is set aside first",
   ],
   [
+    "the site is led to the database that comes back",
+    { only: "database", led: { site: "192.0.2.10", from: "10.0.0.5", to: "10.0.0.6" } },
+    "led   the site on 192.0.2.10, which looks for its database at 10.0.0.5: to 10.0.0.6, and started anew",
+  ],
+  [
+    "the old database server is left alone",
+    { only: "database", led: { site: "192.0.2.10", from: "10.0.0.5", to: "10.0.0.6" } },
+    "old   the old database server is left as it is; nothing of the site looks for it any more",
+  ],
+  [
+    "a database that had a server of its own comes back too",
+    { takesDatabase: true },
+    "the database comes back on this host too: what is on its own server is not used any more",
+  ],
+  [
     "there is no old server",
     { fencing: { how: "this-host" } },
     "old   none: the site is mended on the host that it is on",

@@ -1,10 +1,16 @@
 import { readFileSync } from "node:fs";
-import { expect, test } from "vitest";
-import { checkNeeds, checkRequest, watchRequest, type CheckOptions } from "../../../runbook/checks.ts";
+import { describe, expect, test } from "vitest";
+import {
+  checkNeeds,
+  checkRequest,
+  databaseServerRequest,
+  watchRequest,
+  type CheckOptions,
+} from "../../../runbook/checks.ts";
 import type { Facts } from "../../../runbook/step.ts";
 import { siteSchema } from "../../../site/schema.ts";
 import { postgresql } from "./expected-plans.ts";
-import { smallSite, written, writtenPostgresql } from "./small-site.ts";
+import { smallSite, written, writtenElsewhere, writtenPostgresql } from "./small-site.ts";
 
 const options: CheckOptions = { transport: "verified", restored: true, isolated: true, mark: "mark-1" };
 
@@ -109,6 +115,42 @@ test("PostgreSQL's server must run, and its database has no file whose mode coul
     },
   ]);
   expect(titles(asked)).not.toContain("club_data: owner and mode");
+});
+
+describe("a PostgreSQL on a server of its own", () => {
+  const site = siteSchema.parse(writtenElsewhere);
+  const kinds = ["integrity", "references", "rows"];
+  const databaseChecks = (asked: unknown) =>
+    (asked as Facts[]).filter(
+      ({ kind, unit }) => kinds.includes(kind as string) || unit === "postgresql.service",
+    );
+
+  test("is asked over the site's own connection, where only that is there", () => {
+    expect(databaseChecks(checkRequest(site, options)["checks"])).toMatchObject([
+      { kind: "rows", table: "members", database: { name: "club", server: "own", asked: "connection" } },
+    ]);
+  });
+
+  test("is asked like any other when it was restored beside the site", () => {
+    const asked = checkRequest(site, { ...options, databases: "server" })["checks"];
+    expect(databaseChecks(asked).map(({ kind }) => kind)).toEqual(["unit", ...kinds]);
+  });
+
+  test("is asked itself, about nothing of the site, while the site is asked about nothing of it", () => {
+    const { checks: asked } = databaseServerRequest(site, options);
+    expect(titles(asked as Facts[])).toEqual([
+      "postgresql.service: running, enabled at boot",
+      "database club: integrity",
+      "database club: references",
+      "members: at least 3 rows",
+    ]);
+    expect(databaseChecks(checkRequest(site, { ...options, databases: "not" })["checks"])).toEqual([]);
+  });
+
+  test("is not watched on the site's host", () => {
+    const { checks: asked } = watchRequest(site, { isolated: false });
+    expect(databaseChecks(asked)).toEqual([]);
+  });
 });
 
 test("without a restore point to compare with, only what the site itself can tell is asked", () => {

@@ -1,20 +1,26 @@
 import { describe, expect, test } from "vitest";
-import { checkRequest } from "../../../runbook/checks.ts";
+import { checkRequest, databaseServerRequest } from "../../../runbook/checks.ts";
 import { planCompleteFailure } from "../../../runbook/complete-failure.ts";
-import { type Part, partOf, parts, planServerFailure } from "../../../runbook/server-failure.ts";
+import {
+  type DatabaseWay,
+  type Part,
+  partOf,
+  parts,
+  planServerFailure,
+} from "../../../runbook/server-failure.ts";
 import type { Step } from "../../../runbook/step.ts";
 import { effectiveTriggers } from "../../../runbook/triggers.ts";
 import { type Site, siteSchema } from "../../../site/schema.ts";
-import { request, smallSite, written, writtenPostgresql } from "./small-site.ts";
+import { request, smallSite, written, writtenElsewhere, writtenPostgresql } from "./small-site.ts";
 
 const whole = (site: Site = smallSite, bundle = false) =>
   planCompleteFailure(request({ isolated: false, bundle, site }));
 const byId = (steps: readonly Step[]) => Object.fromEntries(steps.map((step) => [step.id, step]));
 
 /** What differs from the whole plan, step by step; the steps that go are null. */
-function differences(part: Part, site: Site = smallSite): Record<string, unknown> {
+function differences(part: Part, site: Site = smallSite, way: DatabaseWay = {}): Record<string, unknown> {
   const all = whole(site);
-  const left = byId(planServerFailure(all, site, part));
+  const left = byId(planServerFailure(all, site, part, way));
   return Object.fromEntries(
     all.flatMap((step): [string, unknown][] => {
       const other = left[step.id];
@@ -131,8 +137,113 @@ describe("a PostgreSQL server", () => {
   });
 });
 
-test.each(parts)("every step of the %s alone comes after steps that stand before it", (part) => {
-  const steps = planServerFailure(whole(smallSite, true), smallSite, part);
+describe("a PostgreSQL server of its own", () => {
+  const site = siteSchema.parse(writtenElsewhere);
+  const way = { address: "10.0.0.6", from: "10.0.0.1" };
+  const database = {
+    ...writtenElsewhere.databases[0],
+    member: "database/admin_postgres.sql.gz",
+    cluster: "15/main",
+    environmentFile: "/var/www/club/.env",
+    environmentMember: "config/.env",
+  };
+  const alone = { ...database, environmentFile: "", environmentMember: "" };
+  const triggers = (part: Part) => ["host-key SHA256:host", `attempt 1 of the ${part}`];
+
+  test("comes back beside the site when all of it does, and the site is led there", () => {
+    const steps = byId(whole(site));
+    expect(steps["restore"]?.inputs["leads"]).toEqual([{ ...database, address: "127.0.0.1" }]);
+    expect(steps["install-building-packages"]?.inputs["packages"]).toContain("postgresql-15");
+    expect(JSON.stringify(steps["health"]?.inputs)).toContain('"kind":"integrity"');
+  });
+
+  test("stays as it is when the application comes back: it is only asked whether it lets the new host in", () => {
+    const { restore, health, provision, application, ...others } = differences("application", site, {
+      address: "10.0.0.6",
+    });
+    expect(others).toMatchObject({
+      "download-packages": { inputs: { held: ["postgresql-15"] } },
+      "stage-databases": null,
+    });
+    expect(provision).toMatchObject({ triggers: triggers("application") });
+    expect(application).toMatchObject({ after: ["install-building-packages", "reach-databases"] });
+    expect(restore).toEqual({
+      inputs: { databases: [], leads: [{ ...database, address: "10.0.0.6" }] },
+      after: ["reach-databases", "stage-files", "application"],
+    });
+    expect(JSON.stringify(health)).not.toMatch(/integrity|references|postgresql.service|"kind":"upload"/);
+    const steps = byId(planServerFailure(whole(site), site, "application", { address: "10.0.0.6" }));
+    expect(steps["reach-databases"]).toMatchObject({
+      inputs: { databases: [database], address: "10.0.0.6" },
+      triggers: ["database 10.0.0.6"],
+      after: ["unpack"],
+    });
+    expect(steps["install-building-packages"]?.inputs["packages"]).not.toContain("postgresql-15");
+  });
+
+  test("is found by the application where the backup says, unless something else is said", () => {
+    const steps = byId(planServerFailure(whole(site), site, "application"));
+    expect(steps["reach-databases"]).toMatchObject({ inputs: { address: "" }, triggers: [] });
+    expect(steps["restore"]?.inputs["leads"]).toEqual([]);
+  });
+
+  test("comes back alone, with nothing of the site beside it, and lets in the site's server", () => {
+    const packages = ["age", "postgresql-15", "postgresql-client-15", "zstd"];
+    const { health, ...others } = differences("database", site, way);
+    expect(others).toEqual({
+      provision: { triggers: triggers("database"), inputs: { part: "database", databases: [database] } },
+      "download-packages": { inputs: { building: packages, serving: [], certificates: [], guards: [] } },
+      "install-building-packages": { inputs: { packages } },
+      "install-serving-packages": null,
+      application: null,
+      unpack: { inputs: { members: ["database/admin_postgres.sql.gz"] } },
+      "stage-databases": { inputs: { databases: [alone] } },
+      "stage-files": null,
+      restore: {
+        inputs: {
+          ...{
+            databases: [alone],
+            folders: [],
+            configuration: [],
+            environmentFile: "",
+            units: [],
+            leads: [],
+          },
+        },
+        secrets: ["password-of-club"],
+        after: ["stage-databases", "unpack", "install-building-packages"],
+      },
+      configuration: null,
+      "web-server": null,
+      permissions: null,
+      services: null,
+      "install-certificate-tool": null,
+      "install-guards": null,
+      tls: null,
+      finish: { inputs: { units: [] }, after: ["health", "install-building-packages"] },
+    });
+    const { checks } = databaseServerRequest(site, { mark: "recovery-check-01234567-1" });
+    expect(health).toEqual({ inputs: { checks }, secrets: [], after: ["listen"] });
+    expect(byId(planServerFailure(whole(site), site, "database", way))["listen"]).toMatchObject({
+      inputs: { databases: [alone], ...way },
+      triggers: ["listens 10.0.0.6", "lets in 10.0.0.1"],
+      after: ["restore"],
+    });
+  });
+
+  test("is not restored once more to let in another server", () => {
+    const restored = (from: string) =>
+      effectiveTriggers(planServerFailure(whole(site), site, "database", { ...way, from })).get("restore");
+    expect(restored("10.0.0.2")).toEqual(restored("10.0.0.1"));
+  });
+});
+
+test.each(
+  [smallSite, siteSchema.parse(writtenElsewhere)].flatMap((site) =>
+    parts.map((part) => [part, site] as const),
+  ),
+)("every step of the %s alone comes after steps that stand before it", (part, site) => {
+  const steps = planServerFailure(whole(site, true), site, part, { address: "10.0.0.6", from: "10.0.0.1" });
   for (const [index, { after }] of steps.entries())
     expect(steps.slice(0, index).map(({ id }) => id)).toEqual(expect.arrayContaining(after));
 });

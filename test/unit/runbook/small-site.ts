@@ -58,6 +58,16 @@ export const writtenPostgresql = {
   ],
 };
 
+/** And when that PostgreSQL has a server of its own. */
+export const writtenElsewhere = {
+  ...writtenPostgresql,
+  databases: writtenPostgresql.databases.map((database) => ({
+    ...database,
+    server: "own",
+    connection: { host: "DB_HOST", password: "DB_PASSWORD" },
+  })),
+};
+
 export const smallSite: Site = siteSchema.parse(written);
 
 const commit = "c".repeat(40);

@@ -200,6 +200,19 @@ const cases: [what: string, change: (site: Site) => void, issue: string][] = [
     "databases[0].connection.password: DB_PASSWORD is not among configuration.requiredVariables",
   ],
   [
+    "a database on a server of its own, and another on the site's",
+    (site) => {
+      const sqlite = site.databases;
+      site.databases = [...sqlite, { ...postgresql, name: "two", server: "own" }];
+    },
+    "databases[0]: is on the site's host, and another database on a server of its own: `server: own` goes for all of them, or for none",
+  ],
+  [
+    "a database on a server of its own that no variable leads to",
+    (site) => (site.databases = [{ ...postgresql, server: "own", connection: { password: "ADMIN_TOKEN" } }]),
+    "databases[0].connection: does not say which variable leads to the database's own server: give `host`, or `url`",
+  ],
+  [
     "two databases under one name in the server",
     (site) => (site.databases = [postgresql, { ...postgresql, name: "two", member: "b.dump" }]),
     "databases[1].database: database club is already given by databases[0].database",
@@ -385,6 +398,7 @@ test("a site may have an account and a group of its own, when it has a pool", ()
 
 test("a site may have its data in PostgreSQL", () => {
   expect(issuesWhen((site) => (site.databases = [postgresql]))).toEqual([]);
+  expect(issuesWhen((site) => (site.databases = [{ ...postgresql, server: "own" }]))).toEqual([]);
 });
 
 test("what git clones in these forms is allowed", () => {

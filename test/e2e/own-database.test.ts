@@ -1,0 +1,232 @@
+import { readFile, writeFile } from "node:fs/promises";
+import { execa } from "execa";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { runRecordSchema, type RunRecord } from "../../evidence/record.ts";
+import { createMachine, type Machine } from "../../machines/nspawn.ts";
+import { connect, type SshConnection } from "../../ssh/connection.ts";
+import { besides, recoveryHost, say, trustAnAuthority, visit, type RecoveryHost } from "./recovery-host.ts";
+
+/** The network between the servers, which the operator's computer is not in. */
+const network = { site: "198.51.100.1", database: "198.51.100.2" };
+/** Where the backup says that the database is: nobody is there any more. */
+const lost = "198.51.100.9";
+const url = (address: string) => `postgres://chatbot:planted-pw-7731@${address}:5432/chatbot`;
+const environmentFile = "/var/www/chatbot/.env";
+
+let host: RecoveryHost;
+let database: Machine;
+let connection: SshConnection;
+
+beforeAll(async () => {
+  host = await recoveryHost({
+    database: "postgresql",
+    environment: { ADMIN_DATABASE_URL: url(lost) },
+  });
+  await trustAnAuthority(host);
+  await configure("    role: chatbot\n", "    role: chatbot\n    server: own\n");
+  database = await createMachine({
+    release: "12",
+    authorizedKeys: [host.agent.publicKey],
+    admittedHosts: [],
+    say,
+  });
+  connection = await connect({ ...sshTarget(database), agentSocketPath: host.agent.socketPath });
+  await cable();
+});
+
+afterAll(async () => {
+  await connection.close();
+  await database.destroy();
+  await host.close();
+});
+
+describe("a site whose PostgreSQL has a server of its own", { timeout: 600_000 }, () => {
+  test.each([
+    [["--only", "database"], "it is not said on which server the site is"],
+    [
+      ["--application-host", "root@192.0.2.10"],
+      "--application-host is for a database on a server of its own",
+    ],
+    [["--database-address", "192.0.2.20"], "--database-address is for a database on a server of its own"],
+  ])("is not begun when an option makes no sense or is missing: %s", async (options, words) => {
+    const { exitCode, stderr } = await host.recovery(
+      ...["rebuild", "--site", host.site, "--host", `root@${host.machine.address}`, ...options],
+    );
+    expect(exitCode).toBe(2);
+    expect(stderr).toContain(words);
+  });
+
+  test("comes back whole on one host, where it is led to the database beside it", async () => {
+    const record = await rebuilt(host.machine, ["--without-pulumi"]);
+    expect(record.error).toBeUndefined();
+    expect(record.checks.map(({ title }) => title)).toContain("database admin: integrity");
+    expect(await environment()).toContain(url("127.0.0.1"));
+    await visit(host);
+  });
+
+  test("is not called recovered while it reads another database than the one that came back", async () => {
+    // As an application does that keeps its settings in a cache.
+    await host.onHost(
+      `sed -i.before "s#'database' => .*#'database' => '${url("127.0.0.1")}',#" /var/www/chatbot/config.php`,
+    );
+    const before = await environment();
+    const record = await rebuilt(database, [...onlyDatabase(), "--without-pulumi"], 1);
+    expect(record.checks.filter(({ ok }) => !ok)).toEqual([
+      {
+        title: "the site reads the new database",
+        ok: false,
+        expected: "sessions of the site, while its checks were asked",
+        seen: "none: it reads another database, or no check makes it read one",
+      },
+    ]);
+    // Of the environment file nothing but the address differs; as it was, it is kept.
+    expect(await environment()).toBe(before.replace("127.0.0.1", network.database));
+    const [note = ""] = record.notes;
+    const copy = /as it was, it is (\S+) there$/.exec(note)?.[1] ?? "";
+    expect(await host.onHost(`cat ${copy}`)).toBe(before);
+    expect(await host.onHost(`stat -c '%U:%G %a' ${environmentFile}`)).toBe("www-data:www-data 600\n");
+  });
+
+  test("has its database back on another server, which lets in the site's server and nobody else", async () => {
+    await host.onHost("mv /var/www/chatbot/config.php.before /var/www/chatbot/config.php");
+    const restoredBefore = await onDatabase("stat -c %Y /var/lib/recovery/ledger/restore.json");
+    const record = await rebuilt(database, onlyDatabase());
+    expect(record.error).toBeUndefined();
+    expect(record.only).toBe("database");
+    expect(record.steps.map(({ id }) => id)).toEqual([
+      ...["provision", "download-packages", "install-building-packages", "fetch", "unpack"],
+      ...["stage-databases", "restore", "listen", "health", "finish"],
+    ]);
+    // The same command once more restored nothing once more.
+    expect(await onDatabase("stat -c %Y /var/lib/recovery/ledger/restore.json")).toBe(restoredBefore);
+
+    // The database beside the site is not needed any more.
+    await host.onHost("systemctl disable --quiet --now postgresql@15-main postgresql");
+    await visit(host);
+    expect(await checked()).toEqual([]);
+
+    expect(await onDatabase("ss -Hltn '( sport = :5432 )' | awk '{print $4}' | sort")).toBe(
+      ["127.0.0.1:5432", `${network.database}:5432`, "[::1]:5432", ""].join("\n"),
+    );
+    expect(await onDatabase("grep -v '^#' /etc/postgresql/15/main/pg_hba.conf | grep recovery")).toBe(
+      `host chatbot chatbot ${network.site}/32 scram-sha-256 # the site's server, by recovery\n`,
+    );
+    // Nothing of the site is there, and no secret of it that it does not need.
+    expect(await onDatabase("ls -d /var/www/chatbot /etc/nginx /etc/php 2>/dev/null || true")).toBe("");
+    expect(
+      await onDatabase("grep -rlF planted-pw-7731 /var/log /var/lib/recovery /run /etc 2>/dev/null || true"),
+    ).toBe("");
+  });
+
+  test("gets its application back alone: refused with the line that lets it in, before anything is replaced", async () => {
+    const pgHba = "/etc/postgresql/15/main/pg_hba.conf";
+    // What the worker was given by the checks before is done, and nobody but the rebuild could change a row.
+    await onDatabase(
+      `until [ "$(cd / && runuser -u postgres -- psql -AtXc "SELECT count(*) FROM jobs WHERE state = 'waiting'" chatbot)" = 0 ]; do sleep 0.1; done`,
+    );
+    await onDatabase(`sed -i.before '/recovery$/d' ${pgHba} && systemctl reload postgresql@15-main`);
+    const started = await onDatabase(
+      "systemctl show --property=ActiveEnterTimestampMonotonic postgresql@15-main",
+    );
+    const before = await host.onHost("stat -c %i /var/www/chatbot");
+    const options = [
+      ...["--without-pulumi", "--only", "application", "--again", host.machine.address],
+      ...["--database-address", network.database],
+    ];
+    const refused = await rebuilt(host.machine, options, 1);
+    expect(refused.error).toMatchObject({
+      what: `Database server lets this host in: the database server ${network.database} does not let this host in`,
+      next: expect.stringContaining(`host chatbot chatbot ${network.site}/32 scram-sha-256`) as string,
+    });
+    expect(await host.onHost("stat -c %i /var/www/chatbot")).toBe(before);
+
+    await onDatabase(`mv ${pgHba}.before ${pgHba} && systemctl reload postgresql@15-main`);
+    const rows = await rowsInDatabase();
+    const record = await rebuilt(host.machine, options);
+    expect(record.error).toBeUndefined();
+    // The backup leads to a server that is no more.
+    expect(await environment()).toContain(url(network.database));
+    expect(await rowsInDatabase()).toBe(rows);
+    expect(
+      await onDatabase("systemctl show --property=ActiveEnterTimestampMonotonic postgresql@15-main"),
+    ).toBe(started);
+    await visit(host);
+  });
+});
+
+function onlyDatabase(): string[] {
+  return [
+    ...["--only", "database", "--database-address", network.database],
+    ...["--application-host", `root@${host.machine.address}`],
+    ...["--application-host-key", host.machine.hostKey],
+  ];
+}
+
+function sshTarget({ address, port, user, hostKey }: Machine) {
+  return { address, port, user, hostKey };
+}
+
+/** A cable from one server to the other: they have no way to each other but this. */
+async function cable(): Promise<void> {
+  const ends = ["site", "database"] as const;
+  await execa("ip", [
+    "link",
+    "add",
+    `rt-${database.id}`,
+    "type",
+    "veth",
+    "peer",
+    "name",
+    `ru-${database.id}`,
+  ]);
+  for (const [index, end] of ends.entries()) {
+    const { pid } = end === "site" ? host.machine : database;
+    const inside = await readFile(`/proc/${pid}/task/${pid}/children`, "utf8");
+    const name = `${index === 0 ? "rt" : "ru"}-${database.id}`;
+    await execa("ip", ["link", "set", name, "netns", inside.split(" ")[0] ?? ""]);
+    const command = `ip addr add ${network[end]}/24 dev ${name} && ip link set ${name} up`;
+    await (end === "site" ? host.onHost(command) : onDatabase(command));
+  }
+}
+
+async function onDatabase(command: string): Promise<string> {
+  const { exitCode, stdout, stderr } = await connection.run(command, { timeoutSeconds: 120 });
+  if (exitCode !== 0) throw new Error(`${command} ended with ${exitCode}: ${stderr}`);
+  return stdout;
+}
+
+/** Without the key that pg_dump draws anew each time. */
+function rowsInDatabase(): Promise<string> {
+  return onDatabase(
+    "cd / && runuser -u postgres -- pg_dump --data-only chatbot | grep -v restrict | sort | sha256sum",
+  );
+}
+
+function environment(): Promise<string> {
+  return host.onHost(`cat ${environmentFile}`);
+}
+
+async function configure(text: string, replacement: string): Promise<void> {
+  const before = await readFile(host.site, "utf8");
+  const after = before.replace(text, replacement);
+  expect(after).not.toBe(before);
+  await writeFile(host.site, after);
+}
+
+/** The checks that fail when the site is asked on its own. */
+async function checked(): Promise<unknown[]> {
+  const { stdout } = await host.recovery(
+    ...["check", "--site", host.site, "--host", `root@${host.machine.address}`],
+    ...["--host-key", host.machine.hostKey, "--json"],
+  );
+  return (JSON.parse(stdout) as RunRecord["checks"]).filter(({ ok }) => !ok);
+}
+
+async function rebuilt(machine: Machine, options: string[], code = 0): Promise<RunRecord> {
+  const { exitCode, stdout, stderr } = await host.recovery(
+    ...["rebuild", "--site", host.site, "--host", `root@${machine.address}`, "--host-key", machine.hostKey],
+    ...[...besides, "--yes", "--json", ...options],
+  );
+  expect(exitCode, stderr).toBe(code);
+  return runRecordSchema.parse((JSON.parse(stdout) as { record: unknown }).record);
+}
