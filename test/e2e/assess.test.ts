@@ -1,12 +1,12 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Assessment } from "../../damage/assessment.ts";
+import { commandLine } from "./drill-process.ts";
 import { besides, recoveryHost, trustAnAuthority, type RecoveryHost } from "./recovery-host.ts";
+import { typed } from "./typed.ts";
 
-const commandLine = fileURLToPath(new URL("../../scripts/recovery.js", import.meta.url));
 const database = "/var/www/chatbot/data/admin.db";
 const services = "chatbot-worker nginx php8.2-fpm";
 
@@ -37,15 +37,11 @@ function named(): string[] {
   return ["--host", `root@${host.machine.address}`, "--host-key", host.machine.hostKey];
 }
 
-/** Runs `recovery` where the domain is known and its authority trusted: what DNS and a browser are for a real site. */
-async function onTheInternet(...args: string[]) {
+/** Runs a command where the domain is known and its authority trusted: what DNS and a browser are for a real site. */
+async function onTheInternet(...command: string[]) {
   return execa(
     "unshare",
-    [
-      "--mount",
-      ...["sh", "-c", 'mount --bind hosts /etc/hosts && exec "$0" "$@"'],
-      ...[process.execPath, commandLine, ...args],
-    ],
+    ["--mount", ...["sh", "-c", 'mount --bind hosts /etc/hosts && exec "$0" "$@"'], ...command],
     {
       cwd: host.directory,
       env: {
@@ -60,7 +56,11 @@ async function onTheInternet(...args: string[]) {
 }
 
 async function assess(...args: string[]): Promise<Assessment & { exitCode: number | undefined }> {
-  const { exitCode, stdout, stderr } = await onTheInternet("assess", ...args, "--json");
+  return assessed(process.execPath, commandLine, "assess", ...args, "--json");
+}
+
+async function assessed(...command: string[]): Promise<Assessment & { exitCode: number | undefined }> {
+  const { exitCode, stdout, stderr } = await onTheInternet(...command);
   expect(stdout).not.toContain(token);
   if (stdout === "") throw new Error(stderr);
   return { ...(JSON.parse(stdout) as Assessment), exitCode };
@@ -104,9 +104,19 @@ describe("assess", { timeout: 600_000 }, () => {
         ".env",
       ]),
     );
-    const outside = await onTheInternet();
+    const outside = await onTheInternet(process.execPath, commandLine);
     expect(outside.stdout).toContain("chatbot: From outside nothing is wrong\n");
     expect(outside.exitCode).toBe(0);
+    const own = { "192.0.2.10": host.machine.address };
+    for (const line of [
+      typed('npx recovery assess --site site.yaml --host root@192.0.2.10 --host-key "ssh-ed25519 AAAA…"', {
+        ...own,
+        "ssh-ed25519 AAAA…": host.machine.hostKey,
+      }),
+      typed("npx recovery assess --site site.yaml --host root@192.0.2.10", own),
+      typed("npx recovery assess --site site.yaml"),
+    ])
+      expect((await assessed("bash", "-c", `${line} --json`)).verdict.outcome).toBe("well");
   });
 
   test("changes nothing on the host, whether its database is open or not", async () => {
@@ -247,7 +257,14 @@ describe("check", { timeout: 600_000 }, () => {
       expect(refused).toMatchObject({ exitCode: 3, stdout: "" });
       expect(refused.stderr).toContain("the checks need on the host what it lacks: jq\n");
       const before = await messages();
-      const asked = await check("--install", "--read-only");
+      const readOnly = typed(
+        'npx recovery check --site site.yaml --host root@192.0.2.10 --host-key "ssh-ed25519 AAAA…" --read-only',
+        { "192.0.2.10": host.machine.address, "ssh-ed25519 AAAA…": host.machine.hostKey },
+      );
+      const asked = await execa("bash", ["-c", `${readOnly} --install`], {
+        cwd: host.directory,
+        env: host.environment,
+      });
       expect(asked.stderr).toContain("installed jq");
       expect(asked.stdout.split("\n").filter((line) => !line.startsWith("ok"))).toEqual([]);
       expect(asked.exitCode).toBe(0);

@@ -10,9 +10,10 @@ import { prepareSample } from "../../examples/chatbot/prepare.ts";
 import { bakedBaseOf, isBaked, keepAsBase } from "../../machines/baked-base.ts";
 import { ensureBase, type Base } from "../../machines/base.ts";
 import { createMachine } from "../../machines/nspawn.ts";
-import { commandLine, machinesOf, run } from "./drill-process.ts";
+import { machinesOf, run } from "./drill-process.ts";
 import { needed, say } from "./recovery-host.ts";
 import { tracesOf } from "./traces.ts";
+import { typed } from "./typed.ts";
 
 let directory: string;
 let blank: Base;
@@ -89,7 +90,7 @@ test(
   async () => {
     await prepareSample({ directory });
     const bake = () =>
-      run(process.execPath, [commandLine, "machine", "bake", "--site", join(directory, "site.yaml")], {
+      run("bash", ["-c", `exec ${typed("npx recovery machine bake --site site.yaml")}`], {
         cwd: directory,
         env: { ...process.env, XDG_CACHE_HOME: join(directory, "cache") },
       });

@@ -25,6 +25,7 @@ import type { SshTarget } from "../../ssh/connection.ts";
 import { startSshd, type LoopbackSshd } from "./loopback-sshd.ts";
 import { needed, say } from "./recovery-host.ts";
 import { tracesOf } from "./traces.ts";
+import { typed } from "./typed.ts";
 
 /** Planted in the site's environment file. */
 const planted = {
@@ -47,31 +48,32 @@ function environment(): NodeJS.ProcessEnv {
   };
 }
 
-function recovery(...args: string[]): Running {
-  const running = run(process.execPath, [commandLine, ...args], { cwd: directory, env: environment() });
+function begun(command: string, args: string[]): Running {
+  const running = run(command, args, { cwd: directory, env: environment() });
   started.push(running);
   return running;
 }
 
-const drillArguments = () => ["drill", "--site", join(directory, "site.yaml"), "--json"];
+const recovery = (...args: string[]) => begun(process.execPath, [commandLine, ...args]);
+
+/** A line of the documentation, with more at its end. */
+const asTyped = (line: string, ...more: string[]) =>
+  begun("bash", ["-c", `exec ${line} "$@"`, "bash", ...more]);
 
 /** On a machine that has its packages already; those on a blank one are named so. */
 function drill(...args: string[]): Running {
-  return recovery(...drillArguments(), "--baked", "--watch", "0s", ...args);
+  return asTyped(typed("npx recovery drill --site site.yaml --baked"), "--watch", "0s", "--json", ...args);
 }
 
 /** A drill on a terminal of 200 columns; everything that it shows there is on stdout. */
-function drillOnTerminal(variables: NodeJS.ProcessEnv, shell: string): Running {
-  const line = `stty cols 200 rows 60; exec "$NODE" "$RECOVERY" drill --site site.yaml ${shell}`;
-  const running = run("script", ["-qec", line, "/dev/null"], {
+function drillOnTerminal(variables: NodeJS.ProcessEnv, line: string): Running {
+  const running = run("script", ["-qec", `stty cols 200 rows 60; exec ${line}`, "/dev/null"], {
     cwd: directory,
     env: {
       ...environment(),
       CI: undefined,
       NO_COLOR: undefined,
       TERM: "xterm",
-      NODE: process.execPath,
-      RECOVERY: commandLine,
       SHELL: "/bin/bash",
       ...variables,
     },
@@ -273,15 +275,25 @@ describe("a drill whose process is killed with SIGKILL leaves nothing within 30 
 });
 
 test("an older point is restored when one is asked for, and when the newer one is damaged, which is said and recorded; Ctrl-C then ends it at once", async () => {
-  const before = drill("--before", new Date(Date.now() - hour).toISOString());
-  await before.says(`restore point ${idOf(older)}`);
-  expect(before.stderr()).not.toContain("passed over");
-  before.child.kill("SIGKILL");
-  await before.ended;
+  const anHourAgo = new Date(Date.now() - hour).toISOString();
+  for (const line of [
+    typed("npx recovery drill --site site.yaml --before 2026-03-01T02:00Z", {
+      "2026-03-01T02:00Z": anHourAgo,
+    }),
+    typed("npx recovery drill --site site.yaml --point full_backup_20261123_190739", {
+      full_backup_20261123_190739: idOf(older),
+    }),
+  ]) {
+    const asked = asTyped(line);
+    await asked.says(`restore point ${idOf(older)}`);
+    expect(asked.stderr()).not.toContain("passed over");
+    asked.child.kill("SIGKILL");
+    await asked.ended;
+  }
 
   const mend = flip(newer.archive);
   // A blank one: what is ended is an installation that takes its time.
-  const drilled = recovery(...drillArguments());
+  const drilled = asTyped(typed("npx recovery drill --site site.yaml"), "--json");
   const id = await machineBegun(drilled);
   await drilled.says(/begin .* Packages to build and restore with/);
   mend();
@@ -325,7 +337,10 @@ test("a second Ctrl-C does not wait for the clean-up, which happens all the same
 
 test("a byte that is flipped after the point was chosen is found before anything is unpacked; a terminal shows it, without colours if so wished", async () => {
   const output = join(directory, "tmp", "record.json");
-  const drilled = drillOnTerminal({ NO_COLOR: "1" }, `--baked --json > ${output}`);
+  const drilled = drillOnTerminal(
+    { NO_COLOR: "1" },
+    `${typed("npx recovery drill --site site.yaml --baked")} --json > ${output}`,
+  );
   await drilled.says("> 1.2 ");
   const mend = flip(newer.archive);
   expect(await drilled.ended).toBe(1);
@@ -363,7 +378,7 @@ describe("two drills at once", { timeout: 600_000 }, () => {
     vi.stubEnv("SSH_AUTH_SOCK", sshd.target.agentSocketPath);
     newer = await prepareSample({ directory, environment: planted });
     const offsite = siteWithBackupsOn(sshd.target);
-    kept = drillOnTerminal(withoutEngine(), "--keep");
+    kept = drillOnTerminal(withoutEngine(), typed("npx recovery drill --site site.yaml --keep"));
     await kept.says("1.2 .* of ");
     second = drill("--site", offsite);
     await second.says("another drill of chatbot is under way; waiting for its end");
@@ -470,7 +485,7 @@ describe("two drills at once", { timeout: 600_000 }, () => {
     expect(file.stderr).toBe("");
     for (const value of Object.values(planted)) expect(file.stdout).toContain(value);
 
-    const listed = recovery("machine", "list", "--json");
+    const listed = asTyped(typed("npx recovery machine list"), "--json");
     expect(await listed.ended).toBe(0);
     const mine = (JSON.parse(listed.stdout()) as { id: string; state: string }[]).find(
       (one) => one.id === id,
@@ -485,7 +500,7 @@ describe("two drills at once", { timeout: 600_000 }, () => {
     expect(stranger.stderr).toContain("Host key verification failed");
 
     expect((await tracesOf(id)).length).toBeGreaterThan(5);
-    const removed = recovery("machine", "remove", id);
+    const removed = asTyped(typed("npx recovery machine remove 5d0a91c3", { "5d0a91c3": id }));
     expect(await removed.ended, removed.stderr()).toBe(0);
     expect(await tracesOf(id)).toEqual([]);
     expect(await leftOf(directory, [id])).toEqual([]);

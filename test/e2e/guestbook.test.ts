@@ -7,6 +7,7 @@ import { prepareGuestBook } from "../../examples/guestbook/prepare.ts";
 import { rowsInBackup, rowsInside } from "./guestbook-rows.ts";
 import { keptDrill, type KeptDrill } from "./kept-drill.ts";
 import { needed } from "./recovery-host.ts";
+import { typed } from "./typed.ts";
 
 /** Planted in the site's settings. */
 const planted = { DB_PASSWORD: "planted-pw-5512", FORM_SECRET: "planted-form-secret-0f1e2d3c4b5a69788796" };
@@ -60,7 +61,10 @@ describe("a site in plain PHP, with an account and a pool of its own", { timeout
   }
 
   test("comes back by its configuration alone, row by row", async () => {
-    drilled = await keptDrill(book.site, join(directory, "state"));
+    drilled = await keptDrill(
+      typed("npx recovery drill --site site.yaml", { "site.yaml": book.site }),
+      join(directory, "state"),
+    );
     const rows = await rowsInBackup(book);
     expect(Object.keys(rows)).toEqual(["answers", "entries"]);
     expect(await rowsInside(inside)).toEqual(rows);

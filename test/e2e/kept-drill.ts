@@ -2,7 +2,6 @@ import { execa } from "execa";
 import { expect } from "vitest";
 import { runRecordSchema, type RunRecord } from "../../evidence/record.ts";
 import { removeMachine } from "../../machines/nspawn.ts";
-import { commandLine } from "./drill-process.ts";
 
 /** A drill that is over, on a machine that is still there. */
 export interface KeptDrill {
@@ -12,13 +11,13 @@ export interface KeptDrill {
   remove: () => Promise<void>;
 }
 
-/** Drills a site, and expects it to be recovered with every check passed. The operator's state goes to `stateFolder`. */
-export async function keptDrill(site: string, stateFolder: string, ...options: string[]): Promise<KeptDrill> {
-  const { exitCode, stdout, stderr } = await execa(
-    process.execPath,
-    [commandLine, "drill", "--site", site, "--keep", "--watch", "0s", "--json", ...options],
-    { env: { XDG_STATE_HOME: stateFolder, CI: "true" }, stdin: "ignore", reject: false },
-  );
+/** Carries out the line of a drill, and expects the site to be recovered with every check passed. The operator's state goes to `stateFolder`. */
+export async function keptDrill(line: string, stateFolder: string): Promise<KeptDrill> {
+  const { exitCode, stdout, stderr } = await execa("bash", ["-c", `exec ${line} --keep --watch 0s --json`], {
+    env: { XDG_STATE_HOME: stateFolder, CI: "true" },
+    stdin: "ignore",
+    reject: false,
+  });
   expect(stdout, stderr).not.toBe("");
   const printed = JSON.parse(stdout) as { record: unknown; kept: { enter: string; remove: string } };
   const drill: KeptDrill = {

@@ -7,6 +7,7 @@ import { prepareGuestBook } from "../../examples/guestbook/prepare.ts";
 import { rowsInBackup, rowsInside } from "./guestbook-rows.ts";
 import { keptDrill } from "./kept-drill.ts";
 import { needed } from "./recovery-host.ts";
+import { typed } from "./typed.ts";
 
 let directory: string;
 
@@ -19,7 +20,11 @@ afterAll(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
-const onto13 = (site: string) => keptDrill(site, join(directory, "state"), "--release", "13");
+const onto13 = (site: string) =>
+  keptDrill(
+    typed("npx recovery drill --site site.yaml --release 13", { "site.yaml": site }),
+    join(directory, "state"),
+  );
 
 describe("a site that is configured for Debian 12 comes back on Debian 13", { timeout: 600_000 }, () => {
   test("the guest book: its dump of PostgreSQL 15 in 17, row by row, its pool from the backup in PHP 8.4", async () => {

@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { execa } from "execa";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { runRecordSchema, type RunRecord } from "../../evidence/record.ts";
 import { createMachine, type Machine } from "../../machines/nspawn.ts";
@@ -10,8 +10,7 @@ import { connect, fingerprint, type SshConnection } from "../../ssh/connection.t
 import { run } from "./drill-process.ts";
 import { nameServer } from "./name-server.ts";
 import { recoveryHost, say, trustAnAuthority, visit, type RecoveryHost } from "./recovery-host.ts";
-
-const commandLine = fileURLToPath(new URL("../../scripts/recovery.js", import.meta.url));
+import { typed } from "./typed.ts";
 
 /** The server that the site is on, until it is rebuilt on the other. */
 let old: RecoveryHost;
@@ -27,6 +26,20 @@ async function onFresh(command: string): Promise<string> {
 const rebuild = (machine: Machine, ...more: string[]) => [
   ...["rebuild", "--site", old.site, "--host", `root@${machine.address}`, ...more],
 ];
+
+const onTheFirst = () =>
+  typed("npx recovery rebuild --site site.yaml --host root@192.0.2.10", {
+    "192.0.2.10": old.machine.address,
+  });
+
+/** A line of the documentation, with more at its end, to the end. */
+const carriedOut = (line: string, ...more: string[]) =>
+  execa("bash", ["-c", `exec ${line} "$@"`, "bash", ...more], {
+    cwd: old.directory,
+    env: { ...old.environment, CI: "true" },
+    stdin: "ignore",
+    reject: false,
+  });
 
 function recordOf(stdout: string): RunRecord {
   return runRecordSchema.parse((JSON.parse(stdout) as { record: unknown }).record);
@@ -45,17 +58,12 @@ interface Terminal {
 
 const terminals: ChildProcess[] = [];
 
-function onTerminal(...args: string[]): Terminal {
-  const quoted = [process.execPath, commandLine, ...args].map((word) => `'${word}'`).join(" ");
-  const child = spawn(
-    "script",
-    ["--quiet", "--return", "--echo", "never", "--command", quoted, "/dev/null"],
-    {
-      cwd: old.directory,
-      env: { ...process.env, ...old.environment, CI: "true" },
-      stdio: ["pipe", "pipe", "inherit"],
-    },
-  );
+function onTerminal(line: string): Terminal {
+  const child = spawn("script", ["--quiet", "--return", "--echo", "never", "--command", line, "/dev/null"], {
+    cwd: old.directory,
+    env: { ...process.env, ...old.environment, CI: "true" },
+    stdio: ["pipe", "pipe", "inherit"],
+  });
   terminals.push(child);
   let text = "";
   let heard = 0;
@@ -120,14 +128,14 @@ describe("before anything is done", () => {
 
   test("on a terminal its key is read off its console, not agreed to; then one screen, the old server, and the site's name", async () => {
     const shown = fingerprint(old.machine.hostKey);
-    const careless = onTerminal(...rebuild(old.machine));
+    const careless = onTerminal(onTheFirst());
     expect(await careless.says("all of it or 12 characters: ")).toContain(`  ed25519 ${shown}`);
     careless.type("yes");
     expect(await careless.ended).toBe(4);
     expect(careless.screen()).toContain("is not confirmed");
     expect(await knownHosts()).toBe("none");
 
-    const careful = onTerminal(...rebuild(old.machine));
+    const careful = onTerminal(onTheFirst());
     await careful.says("all of it or 12 characters: ");
     // As the console prints it.
     careful.type((await old.onHost("ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub")).trim());
@@ -159,7 +167,7 @@ describe("before anything is done", () => {
   });
 
   test("nobody says what became of the old server: refused, and both ways to say it are named", async () => {
-    const silent = onTerminal(...rebuild(old.machine));
+    const silent = onTerminal(onTheFirst());
     await silent.says("type off: ");
     silent.type("yes");
     expect(await silent.ended).toBe(4);
@@ -220,11 +228,13 @@ describe("a site that moves to another host", { timeout: 600_000 }, () => {
   test("works on the new one only when it is proven to do nothing on the old one any more, gets its certificate when DNS leads there, and is watched", async () => {
     const dns = await nameServer(old.machine.address);
     const rebuilding = run(
-      process.execPath,
+      "bash",
       [
-        commandLine,
-        ...rebuild(fresh, "--old-host", `root@${old.machine.address}`, "--yes", "--json"),
-        ...["--dns-server", dns.server, "--watch", "40s"],
+        "-c",
+        `exec ${typed(
+          "npx recovery rebuild --site site.yaml --host root@192.0.2.10 --old-host root@192.0.2.9",
+          { "192.0.2.10": fresh.address, "192.0.2.9": old.machine.address },
+        )} --yes --json --dns-server ${dns.server} --watch 40s`,
       ],
       { cwd: old.directory, env: { ...process.env, ...old.environment, CI: "true" } },
     );
@@ -279,8 +289,7 @@ describe("a site that moves to another host", { timeout: 600_000 }, () => {
   const database = "/var/www/chatbot/data/admin.db";
   const query = (sql: string) =>
     onFresh(`runuser -u www-data -- sqlite3 -cmd '.timeout 5000' ${database} "${sql}"`);
-  const part = (name: string, ...more: string[]) =>
-    rebuild(fresh, "--only", name, "--skip-dns", "--watch", "0s", "--yes", "--json", ...more);
+  const besides = ["--skip-dns", "--watch", "0s", "--yes", "--json"];
 
   test("gets its application back alone, when the host is named twice: its database stays the same file with the same rows", async () => {
     await query("UPDATE agents SET name = 'written since' WHERE id = 1");
@@ -290,7 +299,7 @@ describe("a site that moves to another host", { timeout: 600_000 }, () => {
     const sameFile = () =>
       onFresh(`stat -c '%i %s' ${database}; runuser -u www-data -- sqlite3 ${database} .dump | sha256sum`);
     const before = await sameFile();
-    const refused = await old.recovery(...part("application"));
+    const refused = await old.recovery(...rebuild(fresh, "--only", "application", ...besides));
     expect(refused.exitCode).toBe(4);
     expect(refused.stderr).toContain("has served since");
 
@@ -299,7 +308,13 @@ describe("a site that moves to another host", { timeout: 600_000 }, () => {
     await onFresh(
       `systemctl stop chatbot-worker php8.2-fpm && mkdir -p $(dirname ${waits}) && mv ${database}* $(dirname ${waits}) && touch ${database} && chown www-data: ${database}`,
     );
-    const { exitCode, stdout, stderr } = await old.recovery(...part("application", "--again", fresh.address));
+    const { exitCode, stdout, stderr } = await carriedOut(
+      typed(
+        "npx recovery rebuild --site site.yaml --host root@192.0.2.10 --again 192.0.2.10 --only application",
+        { "192.0.2.10": fresh.address },
+      ),
+      ...besides,
+    );
     expect(exitCode, stderr).toBe(0);
     expect(stderr).toContain("lost  uploads, data and configuration after");
     expect(stderr).toContain("old   none: the site is mended on the host that it is on");
@@ -336,8 +351,13 @@ describe("a site that moves to another host", { timeout: 600_000 }, () => {
         .split("\n")
         .sort();
     const before = await others();
-    const { exitCode, stdout, stderr } = await old.recovery(
-      ...part("database", "--again", fresh.address, "--without-pulumi"),
+    const { exitCode, stdout, stderr } = await carriedOut(
+      typed(
+        "npx recovery rebuild --site site.yaml --host root@192.0.2.10 --again 192.0.2.10 --only database",
+        { "192.0.2.10": fresh.address },
+      ),
+      ...besides,
+      "--without-pulumi",
     );
     expect(exitCode, stderr).toBe(0);
     const record = recordOf(stdout);
@@ -359,17 +379,19 @@ describe("a site that moves to another host", { timeout: 600_000 }, () => {
   });
 
   test("knows its host without being told the key again, and refuses one that shows another, with both", async () => {
-    const check = ["check", "--site", old.site, "--host", fresh.address];
-    expect((await old.recovery(...check)).exitCode).toBe(0);
+    const check = typed("npx recovery check --site site.yaml --host root@192.0.2.10", {
+      "192.0.2.10": fresh.address,
+    });
+    expect((await carriedOut(check)).exitCode).toBe(0);
     await onFresh("cd /etc/ssh && rm ssh_host_*_key* && ssh-keygen -q -A && systemctl restart ssh");
     const changed = (await onFresh("cat /etc/ssh/ssh_host_ed25519_key.pub")).trim();
-    const refused = await old.recovery(...check);
+    const refused = await carriedOut(check);
     expect(refused.exitCode).toBe(4);
     expect(refused.stderr).toContain(
       `Expected ${fingerprint(fresh.hostKey)}, the host shows ${fingerprint(changed)}.`,
     );
     expect(refused.stderr).toContain("give the new key with --host-key");
-    expect((await old.recovery(...check, "--host-key", changed)).exitCode).toBe(0);
-    expect((await old.recovery(...check)).exitCode).toBe(0);
+    expect((await carriedOut(check, "--host-key", changed)).exitCode).toBe(0);
+    expect((await carriedOut(check)).exitCode).toBe(0);
   });
 });

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { runRecordSchema, type RunRecord } from "../../evidence/record.ts";
 import { prepareSample } from "../../examples/chatbot/prepare.ts";
 import { besides, recoveryHost, trustAnAuthority, visit, type RecoveryHost } from "./recovery-host.ts";
+import { typed } from "./typed.ts";
 
 /** Planted in the site's environment file; in the URL the password is written as URLs demand. */
 const password = "pl@nted-pw'77-$x";
@@ -320,6 +321,14 @@ describe("a site on PostgreSQL", { timeout: 900_000 }, () => {
     expect(await rowsOnHost()).toEqual(latest.rows);
     expect(Number(await kept())).toBe(before + 1);
     expect(await host.onHost("tail -n 1 /var/www/chatbot/.env")).toBe("# changed since\n");
+    const listed = await host.onHost(typed("runuser -u postgres -- psql --list"));
+    const [replaced = ""] = /chatbot_replaced_\w+/.exec(listed) ?? [];
+    await host.onHost(
+      typed("runuser -u postgres -- dropdb chatbot_replaced_20261123t190901z", {
+        chatbot_replaced_20261123t190901z: replaced,
+      }),
+    );
+    expect(Number(await kept())).toBe(before);
   });
 });
 

@@ -15,7 +15,8 @@ import { startAgent } from "../../ssh/agent.ts";
 import { fingerprint } from "../../ssh/connection.ts";
 import { prepareRecovery, sitePoints, type PreparedRecovery } from "../../stacks/prepare.ts";
 import { declareRecovery, hostSession } from "../../stacks/recovery.ts";
-import { recoveryHost, say, type RecoveryHost } from "./recovery-host.ts";
+import { recoveryHost, say, trustAnAuthority, type RecoveryHost } from "./recovery-host.ts";
+import { typed } from "./typed.ts";
 
 /** Planted in the site's environment file: no state may hold them. */
 const planted = {
@@ -273,9 +274,12 @@ if (vendors === undefined)
 
 describe.skipIf(vendors === undefined)("plain pulumi, with nothing but the vendor's parts", () => {
   let project: string;
+  /** What the host is called in the documentation. */
+  let own: Record<string, string>;
 
   beforeAll(async () => {
     host = await recoveryHost({ environment: planted });
+    await trustAnAuthority(host);
     // The repository as project, but in a folder of the test's own: Pulumi writes each stack's config beside Pulumi.yaml.
     project = join(host.directory, "project");
     await mkdir(project);
@@ -285,26 +289,33 @@ describe.skipIf(vendors === undefined)("plain pulumi, with nothing but the vendo
         await symlink(join(repository, name), join(project, name));
     }
     await mkdir(join(host.directory, "backend"));
+    own = { "192.0.2.10": host.machine.address };
   });
 
   afterAll(async () => {
     await host.close();
   });
 
-  async function pulumi(...args: string[]) {
-    const own = Object.keys(process.env).filter((name) => name.startsWith("PULUMI_"));
-    const { exitCode, stdout, stderr } = await execa("pulumi", [...args, "--non-interactive"], {
+  const shown = () => host.onHost("curl --silent --show-error --fail https://chatbot.example.test/");
+  const pulumi = (...args: string[]) => carriedOut("pulumi", ...args, "--non-interactive");
+  /** A line of the documentation. Who types it on a terminal is asked once more before anything is done. */
+  const asTyped = (line: string) => carriedOut("bash", "-c", line);
+
+  async function carriedOut(command: string, ...args: string[]) {
+    const settings = Object.keys(process.env).filter((name) => name.startsWith("PULUMI_"));
+    const { exitCode, stdout, stderr } = await execa(command, args, {
       cwd: project,
       reject: false,
       env: {
-        ...Object.fromEntries(own.map((name) => [name, undefined])),
+        ...Object.fromEntries(settings.map((name) => [name, undefined])),
         PATH: `${vendors ?? ""}${delimiter}${process.env["PATH"] ?? ""}`,
         PULUMI_BACKEND_URL: `file://${join(host.directory, "backend")}`,
         PULUMI_HOME: join(host.directory, "pulumi-home"),
         PULUMI_CONFIG_PASSPHRASE: "not a secret",
         PULUMI_SKIP_UPDATE_CHECK: "true",
+        PULUMI_SKIP_CONFIRMATIONS: "true",
         PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true",
-        SSH_AUTH_SOCK: host.agent.socketPath,
+        ...host.environment,
       },
     });
     return { exitCode, output: `${stdout}\n${stderr}`, stdout };
@@ -324,14 +335,16 @@ describe.skipIf(vendors === undefined)("plain pulumi, with nothing but the vendo
     expect(output).not.toMatch(/^\s+at /m);
   });
 
-  test("refuses without a pin, in three lines that name the candidates and the command which pins one", async () => {
-    await pulumi("stack", "init", stackName);
-    for (const [name, value] of Object.entries({
-      site: host.site,
-      host: host.machine.address,
-      hostKey: host.machine.hostKey,
-    }))
-      expect((await pulumi("config", "set", name, value)).exitCode).toBe(0);
+  test("refuses without a word of the old server, and without a pin, in three lines that name the candidates and the command which pins one", async () => {
+    for (const line of [
+      typed("pulumi stack init photo-club.recovery", { "photo-club": "chatbot" }),
+      typed("pulumi config set site /srv/club/site.yaml", { "/srv/club/site.yaml": host.site }),
+      typed("pulumi config set host 192.0.2.10", own),
+      typed('pulumi config set hostKey "ssh-ed25519 AAAA…"', { "ssh-ed25519 AAAA…": host.machine.hostKey }),
+    ])
+      expect((await asTyped(line)).exitCode).toBe(0);
+    expect((await pulumi("preview")).output).toContain("pulumi config set oldHostIsOff true");
+    expect((await asTyped(typed("pulumi config set oldHostIsOff true"))).exitCode).toBe(0);
     const { exitCode, output } = await pulumi("preview");
     expect(exitCode).not.toBe(0);
     expect(output).not.toMatch(/^\s+at |unhandled/m);
@@ -339,13 +352,14 @@ describe.skipIf(vendors === undefined)("plain pulumi, with nothing but the vendo
     expect(output).toContain(
       `error: no restore point is pinned\n    these could be restored: ${id} (data of ${host.sample.time.toISOString()})\n`,
     );
-    const [, pinning = ""] = /pulumi (config set point \S+)/.exec(output) ?? [];
-    expect((await pulumi(...pinning.split(" "))).exitCode).toBe(0);
+    const [, pin = ""] = /pulumi config set point (\S+)/.exec(output) ?? [];
+    const pinning = typed("pulumi config set point full_backup_…@…@…", { "full_backup_…@…@…": pin });
+    expect((await asTyped(pinning)).exitCode).toBe(0);
   });
 
   test("says at preview which point would be restored and how old it is, and dials nobody", async () => {
     const before = await sshdLog();
-    const { exitCode, output } = await pulumi("preview");
+    const { exitCode, output } = await asTyped(typed("pulumi preview"));
     expect(exitCode).toBe(0);
     expect(output).toMatch(
       new RegExp(
@@ -356,10 +370,16 @@ describe.skipIf(vendors === undefined)("plain pulumi, with nothing but the vendo
   });
 
   test("brings the site back", async () => {
-    const { exitCode, output } = await pulumi("up", "--yes");
-    expect(output).not.toContain("error:");
+    const { exitCode, output } = await asTyped(
+      typed(
+        'pulumi up && npx recovery check --site site.yaml --host root@192.0.2.10 --host-key "ssh-ed25519 AAAA…" --restored',
+        { ...own, "site.yaml": host.site, "ssh-ed25519 AAAA…": host.machine.hostKey },
+      ),
+    );
+    expect(output).not.toMatch(/^ *error:/m);
+    expect(output).toMatch(/^ok +The chat answers/m);
     expect(exitCode).toBe(0);
-    expect(await frontPage()).toContain("agents are ready to talk");
+    expect(await shown()).toContain("agents are ready to talk");
     expect((await attempts()).every((attempt) => attempt.endsWith(" done"))).toBe(true);
     // The result of a step is for programs.
     expect(output).not.toContain('"outcome"');
@@ -381,6 +401,14 @@ describe.skipIf(vendors === undefined)("plain pulumi, with nothing but the vendo
     expect((await pulumi("preview", "--expect-no-changes")).exitCode).toBe(0);
     expect(await sshdLog()).toBe(log);
     expect(await attempts()).toEqual(done);
+    const { exitCode, output } = await asTyped(
+      typed(
+        'pulumi up && npx recovery check --site site.yaml --host 192.0.2.10 --host-key "ssh-ed25519 AAAA…"',
+        { ...own, "site.yaml": host.site, "ssh-ed25519 AAAA…": host.machine.hostKey },
+      ),
+    );
+    expect(exitCode, output).toBe(0);
+    expect(await attempts()).toEqual(done);
   });
 
   test("shows what a failing step said, in its words", async () => {
@@ -391,13 +419,17 @@ describe.skipIf(vendors === undefined)("plain pulumi, with nothing but the vendo
     const refused = await pulumi("up", "--yes");
     expect(refused.exitCode).not.toBe(0);
     const [, replaced = ""] = /pulumi config set again ADDRESS@([\dTZ:.-]+)/.exec(refused.output) ?? [];
-    await pulumi("config", "set", "again", `${host.machine.address}@${replaced}`);
+    const again = typed("pulumi config set again 192.0.2.10@2026-11-23T19:20:11.042Z", {
+      ...own,
+      "2026-11-23T19:20:11.042Z": replaced,
+    });
+    expect((await asTyped(again)).exitCode).toBe(0);
     const { exitCode, output } = await pulumi("up", "--yes");
     expect(exitCode).not.toBe(0);
     expect(output).toContain("read /var/lib/recovery/logs/permissions.log on the host");
     await host.onHost("rm /var/log/chatbot");
     expect((await pulumi("up", "--yes")).exitCode).toBe(0);
-    expect(await frontPage()).toContain("agents are ready to talk");
+    expect(await shown()).toContain("agents are ready to talk");
   });
 
   test("keeps no secret in state, its history and its backups, where a control is found", async () => {
@@ -413,7 +445,7 @@ describe.skipIf(vendors === undefined)("plain pulumi, with nothing but the vendo
     expect((await pulumi("destroy", "--yes")).exitCode).toBe(0);
     expect(JSON.parse((await pulumi("stack", "export")).stdout)).not.toHaveProperty("deployment.resources");
     expect(await sshdLog()).toBe(log);
-    expect(await frontPage()).toContain("agents are ready to talk");
+    expect(await shown()).toContain("agents are ready to talk");
   });
 });
 
