@@ -5,6 +5,7 @@ import { runRecordSchema, type RunRecord } from "../../evidence/record.ts";
 import { createMachine, type Machine } from "../../machines/nspawn.ts";
 import { connect, type SshConnection } from "../../ssh/connection.ts";
 import { besides, recoveryHost, say, trustAnAuthority, visit, type RecoveryHost } from "./recovery-host.ts";
+import { typed } from "./typed.ts";
 
 /** The network between the servers, which the operator's computer is not in. */
 const network = { site: "198.51.100.1", database: "198.51.100.2" };
@@ -70,7 +71,19 @@ describe("a site whose PostgreSQL has a server of its own", { timeout: 600_000 }
       `sed -i.before "s#'database' => .*#'database' => '${url("127.0.0.1")}',#" /var/www/chatbot/config.php`,
     );
     const before = await environment();
-    const record = await rebuilt(database, [...onlyDatabase(), "--without-pulumi"], 1);
+    const record = await asTyped(
+      typed(
+        "npx recovery rebuild --site site.yaml --host root@192.0.2.20 --only database --application-host root@192.0.2.10 --database-address 10.0.0.6",
+        {
+          "site.yaml": host.site,
+          "192.0.2.20": database.address,
+          "192.0.2.10": host.machine.address,
+          "10.0.0.6": network.database,
+        },
+      ),
+      ["--host-key", database.hostKey, "--application-host-key", host.machine.hostKey, "--without-pulumi"],
+      1,
+    );
     expect(record.checks.filter(({ ok }) => !ok)).toEqual([
       {
         title: "the site reads the new database",
@@ -130,10 +143,14 @@ describe("a site whose PostgreSQL has a server of its own", { timeout: 600_000 }
     );
     const before = await host.onHost("stat -c %i /var/www/chatbot");
     const options = [
-      ...["--without-pulumi", "--only", "application", "--again", host.machine.address],
+      ...["--host-key", host.machine.hostKey, "--without-pulumi", "--again", host.machine.address],
       ...["--database-address", network.database],
     ];
-    const refused = await rebuilt(host.machine, options, 1);
+    const line = typed("npx recovery rebuild --site site.yaml --host root@192.0.2.11 --only application", {
+      "site.yaml": host.site,
+      "192.0.2.11": host.machine.address,
+    });
+    const refused = await asTyped(line, options, 1);
     expect(refused.error).toMatchObject({
       what: `Database server lets this host in: the database server ${network.database} does not let this host in`,
       next: expect.stringContaining(`host chatbot chatbot ${network.site}/32 scram-sha-256`) as string,
@@ -142,7 +159,7 @@ describe("a site whose PostgreSQL has a server of its own", { timeout: 600_000 }
 
     await onDatabase(`mv ${pgHba}.before ${pgHba} && systemctl reload postgresql@15-main`);
     const rows = await rowsInDatabase();
-    const record = await rebuilt(host.machine, options);
+    const record = await asTyped(line, options);
     expect(record.error).toBeUndefined();
     // The backup leads to a server that is no more.
     expect(await environment()).toContain(url(network.database));
@@ -223,10 +240,27 @@ async function checked(): Promise<unknown[]> {
 }
 
 async function rebuilt(machine: Machine, options: string[], code = 0): Promise<RunRecord> {
-  const { exitCode, stdout, stderr } = await host.recovery(
+  const ended = await host.recovery(
     ...["rebuild", "--site", host.site, "--host", `root@${machine.address}`, "--host-key", machine.hostKey],
     ...[...besides, "--yes", "--json", ...options],
   );
+  return recordOf(ended, code);
+}
+
+/** Carries out the line of a rebuild, with more at its end. */
+async function asTyped(line: string, options: string[], code = 0): Promise<RunRecord> {
+  const ended = await execa(
+    "bash",
+    ["-c", `exec ${line} "$@"`, "bash", ...besides, "--yes", "--json", ...options],
+    { env: { ...host.environment, CI: "true" }, stdin: "ignore", reject: false },
+  );
+  return recordOf(ended, code);
+}
+
+function recordOf(
+  { exitCode, stdout, stderr }: { exitCode?: number; stdout: string; stderr: string },
+  code: number,
+): RunRecord {
   expect(exitCode, stderr).toBe(code);
   return runRecordSchema.parse((JSON.parse(stdout) as { record: unknown }).record);
 }
