@@ -6,7 +6,7 @@
 #                    NAME.violations: the rows that broke a constraint in the backup already
 #   KIND_place       puts in place what was staged, keeps what stood there, and counts the rows again
 #   KIND_admit       lets the site in, once its configuration is in place
-#   KIND_lead FILE ADDRESS  makes an environment file lead the site to another server
+#   KIND_lead FILE ADDRESS  makes an environment file lead the site to another server, or fails and prints why
 #   KIND_reach       prints how many tables PHP sees, as the site's own user with the site's own settings
 #   KIND_integrity   prints ok, or what is broken
 #   KIND_violations  prints how many rows break which constraint, as JSON, or fails and prints why that is not known

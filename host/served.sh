@@ -3,8 +3,11 @@
 # Without jq: an operator looks at a host before anything is installed on it.
 
 # last_restore: the line of the history about the last restore that this machine did; empty when there was none.
-last_restore() {
-  grep -F "\"machine\":\"$(</etc/machine-id)\"" "$history" 2>/dev/null | grep -F '"result":{"step":"restore","outcome":"done"' | tail -n 1 || true
+last_restore() { last_done restore; }
+
+# last_done STEP: the line of the history about the last time that this machine did a step.
+last_done() {
+  grep -F "\"machine\":\"$(</etc/machine-id)\"" "$history" 2>/dev/null | grep -F "\"result\":{\"step\":\"$1\",\"outcome\":\"done\"" | tail -n 1 || true
 }
 
 # served_since MOMENT: the first sign found of somebody else than a recovery; empty when there is none.
@@ -13,6 +16,12 @@ served_since() {
   since=$(date -d "$1" +%s)
   if [[ $since -gt $(date +%s) ]]; then
     echo "the clock of this server was set back since: it says $(date -u +%FT%TZ)"
+    return
+  fi
+  # On a database's own server, whoever reads and writes leaves no request behind.
+  time=$(sed -nE 's/.*"result":\{[^}]*"startedAt":"([^"]+)".*/\1/p' <<<"$(last_done listen)")
+  if [[ -n $time && $(date -d "$time" +%s) -ge $since ]]; then
+    echo "a site on another server is let in since $time"
     return
   fi
   # The newest request that is neither one of host/check nor of a certificate authority. A log without legible times counts.

@@ -22,6 +22,8 @@ export interface SiteServer {
   signal: AbortSignal;
 }
 
+/** It becomes a line of the database server's pg_hba.conf: nothing but an address. */
+const addressSchema = z.union([z.ipv4(), z.ipv6(), z.literal("")]);
 const seenSchema = z.object({
   connections: z.array(
     z
@@ -34,8 +36,8 @@ const seenSchema = z.object({
       })
       .nullable(),
   ),
-  to: z.string(),
-  from: z.string(),
+  to: addressSchema,
+  from: addressSchema,
   units: z.array(z.string()),
   busy: z.string(),
   machine: z.string(),
@@ -78,16 +80,17 @@ export async function lookAtSiteServer(server: SiteServer, newMachine: string): 
       "nothing was done; look at it yourself",
     );
   }
-  return wayOf(server.loaded.site, server, seenSchema.parse(JSON.parse(stdout)), newMachine);
+  return wayOf(server.loaded.site, server, JSON.parse(stdout), newMachine);
 }
 
-/** What was seen there as a way, or why there is none; pure. */
+/** What was seen there, a SeenWay, as a way, or why there is none; pure. */
 export function wayOf(
   site: Site,
   { target, address }: Pick<SiteServer, "target" | "address">,
-  seen: SeenWay,
+  answer: unknown,
   newMachine: string,
 ): FoundWay {
+  const seen = seenSchema.parse(answer);
   const refuse = (what: string, why: string, next: string) =>
     new OperatorError(exitCodes.refused, what, why, next);
   const file = site.configuration.environmentFile;
@@ -158,23 +161,28 @@ export function wayOf(
 
 /**
  * Leads the site to its new database server: its environment file names that, and what reads the file is started anew. May be
- * repeated. @returns the files that were changed, and where each lies as it was
+ * repeated. `tell` hears of each file that was changed and where it lies as it was, whatever happened next.
  */
-export async function leadSite(server: SiteServer): Promise<{ file: string; copy: string }[]> {
-  const { exitCode, stdout, stderr } = await onSiteServer(server, "lead", leadSeconds);
-  if (exitCode !== 0) {
-    throw new OperatorError(
+export async function leadSite(server: SiteServer, tell: (line: string) => void): Promise<void> {
+  const { target } = server;
+  const notLed = (why: string) =>
+    new OperatorError(
       exitCodes.failed,
-      `the database is back, and the site on ${server.target.address} could not be led to it`,
-      lastLine(stderr) || `exit code ${exitCode}`,
-      "mend that there, then run the same command again: the database is not restored once more",
+      `the database is back, and the site on ${target.address} could not be led to it`,
+      why,
+      "mend that, then run the same command again: the database is not restored once more",
     );
+  const { exitCode, stdout, stderr } = await onSiteServer(server, "lead", leadSeconds).catch(
+    (error: unknown) => {
+      throw error instanceof OperatorError ? notLed(`${error.what} ${error.why}`) : error;
+    },
+  );
+  for (const line of stdout.split("\n")) {
+    const [file, copy] = line.split("\t");
+    if (file !== undefined && copy !== undefined)
+      tell(`${file} on ${target.address} leads to ${server.address} now; as it was, it is ${copy} there`);
   }
-  return stdout
-    .split("\n")
-    .filter((line) => line.includes("\t"))
-    .map((line) => line.split("\t"))
-    .map(([file = "", copy = ""]) => ({ file, copy }));
+  if (exitCode !== 0) throw notLed(lastLine(stderr) || `exit code ${exitCode}`);
 }
 
 /**

@@ -18,7 +18,7 @@ import { nextRebuild, readBegun, writeBegun } from "./begun-rebuild.ts";
 import { askDns, dnsServers, namesOf, recordsToChange, waitForDns } from "./dns.ts";
 import { fence, planFencing, type FencingPlan } from "./fence.ts";
 import { clockDiffers, lookBeforeRebuild, type HostBeforeRebuild } from "./before-rebuild.ts";
-import { checkBoth, leadSite, lookAtSiteServer, type SiteServer } from "./own-database.ts";
+import { checkBoth, leadSite, lookAtSiteServer } from "./own-database.ts";
 import { meetHost, type MetHost, type NamedHost } from "./meet-host.ts";
 import type { RebuildQuestion } from "./rebuild-screen.ts";
 import type { RecordedRun } from "./record.ts";
@@ -219,11 +219,11 @@ async function onHost(
     ...(siteServer && found
       ? {
           secrets: found.secrets,
-          afterSteps: async () => {
-            const changed = await leadSite(siteServer);
-            led.push(...changed.map((one) => ledLine(siteServer, one)));
-            led.forEach(say);
-          },
+          afterSteps: () =>
+            leadSite(siteServer, (line) => {
+              led.push(line);
+              say(line);
+            }),
           checks: () => checkBoth(siteServer, target),
         }
       : {}),
@@ -258,10 +258,6 @@ async function onHost(
     say,
     signal,
   });
-}
-
-function ledLine({ target, address }: SiteServer, { file, copy }: { file: string; copy: string }): string {
-  return `${file} on ${target.address} leads to ${address} now; as it was, it is ${copy} there`;
 }
 
 /** Options that say nothing for this site and this part of it. */

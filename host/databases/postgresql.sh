@@ -85,14 +85,14 @@ postgresql_standing() {
 }
 
 # postgresql_lead FILE ADDRESS: the environment FILE names another host, and says nothing else otherwise: every other byte of it, and
-# all else that it says of the database, stays. Fails when that cannot be done, and the file is as it was.
+# all else that it says of the database, stays. When that cannot be done it prints why and fails, and the file is as it was.
 postgresql_lead() {
-  local file address=$2 url name before new
-  file=$(readlink -f "$1") || return 1
+  local file address=$2 url name before new unclear="what it says of the database is not understood"
+  file=$(readlink -f "$1")
   new=$file.recovery-new
   url=$(of_database connection.url)
   name=${url:-$(of_database connection.host)}
-  postgresql_connection "$file" || return 1
+  postgresql_connection "$file" || { echo "$unclear"; return 1; }
   [[ ${connection[host]} != "$address" ]] || return 0
   rest() { printf '%q ' "${connection[user]}" "${connection[password]}" "${connection[port]}" "${connection[name]}"; }
   before=$(rest)
@@ -105,26 +105,45 @@ postgresql_lead() {
   else
     program="s,$assigned\"[^\"]*\",\1\"$address\",;t;s,$assigned'[^']*',\1'$address',;t;s,${assigned}[^\"' \t\x0b\x0c\r#][^ \t\x0b\x0c\r]*,\1$address,"
   fi
-  (umask 077 && LC_ALL=C sed -E "$program" "$file" >"$new") || return 1
-  if ! postgresql_connection "$new" || [[ ${connection[host]} != "$address" || $(rest) != "$before" ]]; then
+  if ! (umask 077 && LC_ALL=C sed -E "$program" "$file" >"$new") 2>&1; then
     rm -f "$new"
     return 1
   fi
-  cp --attributes-only --preserve=all "$file" "$new"
-  touch "$new"
-  mv -T "$new" "$file"
+  if ! postgresql_connection "$new" || [[ ${connection[host]} != "$address" || $(rest) != "$before" ]]; then
+    rm -f "$new"
+    echo "$unclear"
+    return 1
+  fi
+  if ! { cp --attributes-only --preserve=all "$file" "$new" && touch "$new" && mv -T "$new" "$file"; } 2>&1; then
+    rm -f "$new"
+    return 1
+  fi
+}
+
+# postgresql_lets_in FROM: the line of pg_hba.conf that lets the site in from an address. In quotes no name is a word of that file,
+# such as `all`.
+postgresql_lets_in() {
+  local bits=32
+  if [[ $1 == *:* ]]; then bits=128; fi
+  printf 'host "%s" "%s" %s/%s scram-sha-256' "$(of_database database)" "$(of_database role)" "$1" "$bits"
 }
 
 # postgresql_ask FILE HOST SQL: prints the one value that is asked for, over the way that the site itself takes: PHP, the login of the
-# environment FILE, and as the account that as_owner is. HOST stands in the place of the file's, if it is not empty.
+# environment FILE, and as the account that as_owner is. HOST stands in the place of the file's, if it is not empty. When it fails,
+# it prints what the server or PHP said.
 postgresql_ask() {
   postgresql_connection "$1" || { echo "what $1 says of it is not understood"; return 1; }
   local host=${2:-${connection[host]}}
   host=${host#[} host=${host%]}
   printf '%s\0' "$host" "${connection[port]}" "${connection[name]}" "${connection[user]}" "${connection[password]}" | as_owner php -r '
     [$host, $port, $name, $user, $password] = explode("\0", stream_get_contents(STDIN));
-    $database = new PDO("pgsql:host=$host;port=$port;dbname=$name", $user, $password, [PDO::ATTR_TIMEOUT => 15]);
-    echo $database->query($argv[1])->fetchColumn();' -- "$3"
+    try {
+        $database = new PDO("pgsql:host=$host;port=$port;dbname=$name", $user, $password, [PDO::ATTR_TIMEOUT => 15]);
+        echo $database->query($argv[1])->fetchColumn();
+    } catch (PDOException $problem) {
+        echo strtok($problem->getMessage(), "\n");
+        exit(1);
+    }' -- "$3"
 }
 # Tables of the site, as it sees them.
 postgresql_tables="SELECT count(*) FROM pg_tables WHERE tableowner = current_user"

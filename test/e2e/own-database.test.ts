@@ -1,4 +1,5 @@
 import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { runRecordSchema, type RunRecord } from "../../evidence/record.ts";
@@ -65,6 +66,33 @@ describe("a site whose PostgreSQL has a server of its own", { timeout: 600_000 }
     await visit(host);
   });
 
+  test("is told when the site cannot be led to the database that came back, and is as it was", async () => {
+    const before = await environment();
+    const notLed = async () => {
+      const { error, steps, notes } = await rebuilt(database, [...onlyDatabase(), "--without-pulumi"], 1);
+      expect(await environment()).toBe(before);
+      expect(await host.onHost("ls -A /var/www/chatbot | grep recovery || true")).toBe("");
+      expect(steps.map(({ outcome }) => outcome)).toEqual(steps.map(() => "done"));
+      expect(notes).toEqual([]);
+      expect(error?.what).toBe(
+        `the database is back, and the site on ${host.machine.address} could not be led to it`,
+      );
+      return error?.why;
+    };
+    // Nothing can be renamed over it.
+    await host.onHost(`mount --bind ${environmentFile} ${environmentFile}`);
+    expect(await notLed()).toContain(
+      `${environmentFile} cannot be made to lead to the database admin at ${network.database}: mv: `,
+    );
+    await host.onHost(`umount ${environmentFile}`);
+    const pgHba = "/etc/postgresql/15/main/pg_hba.conf";
+    await onDatabase(`sed -i.before '1i host all all all reject' ${pgHba}`);
+    expect(await notLed()).toContain(
+      `the database admin cannot be read from there at ${network.database}: SQLSTATE[08006] [7] `,
+    );
+    await onDatabase(`mv ${pgHba}.before ${pgHba}`);
+  });
+
   test("is not called recovered while it reads another database than the one that came back", async () => {
     // As an application does that keeps its settings in a cache.
     await host.onHost(
@@ -122,21 +150,44 @@ describe("a site whose PostgreSQL has a server of its own", { timeout: 600_000 }
       ["127.0.0.1:5432", `${network.database}:5432`, "[::1]:5432", ""].join("\n"),
     );
     expect(await onDatabase("grep -v '^#' /etc/postgresql/15/main/pg_hba.conf | grep recovery")).toBe(
-      `host chatbot chatbot ${network.site}/32 scram-sha-256 # the site's server, by recovery\n`,
+      `host "chatbot" "chatbot" ${network.site}/32 scram-sha-256 # the site's server, by recovery\n`,
+    );
+    expect(await onDatabase("systemctl show --property=After,Wants postgresql@15-main")).toMatch(
+      /^(?=.*After=.*network-online)(?=.*Wants=.*network-online)/s,
     );
     // Nothing of the site is there, and no secret of it that it does not need.
     expect(await onDatabase("ls -d /var/www/chatbot /etc/nginx /etc/php 2>/dev/null || true")).toBe("");
     expect(
       await onDatabase("grep -rlF planted-pw-7731 /var/log /var/lib/recovery /run /etc 2>/dev/null || true"),
     ).toBe("");
+    expect(
+      await host.onHost("grep -rlF planted-pw-7731 /var/log /run /var/lib/recovery/l* 2>/dev/null || true"),
+    ).toBe("");
+    const { stdout } = await execa("grep", ["-rlF", "planted-pw-7731", join(host.directory, "state")], {
+      reject: false,
+    });
+    expect(stdout).toBe("");
+  });
+
+  test("has its database restored once more when its server is named twice, and keeps what its users wrote", async () => {
+    const agents = (name: string) => query(name, "SELECT count(*) FROM agents");
+    const before = await agents("chatbot");
+    await query("chatbot", "DELETE FROM agents WHERE id = (SELECT max(id) FROM agents)");
+    const record = await rebuilt(database, [
+      ...[...onlyDatabase(), "--without-pulumi", "--again", database.address],
+    ]);
+    expect(record.error).toBeUndefined();
+    expect(record.notes).toEqual([]);
+    expect(await agents("chatbot")).toBe(before);
+    const kept = await query("postgres", "SELECT datname FROM pg_database WHERE datname ~ '_replaced_'");
+    expect(Number(await agents(kept))).toBe(Number(before) - 1);
+    await visit(host);
   });
 
   test("gets its application back alone: refused with the line that lets it in, before anything is replaced", async () => {
     const pgHba = "/etc/postgresql/15/main/pg_hba.conf";
     // What the worker was given by the checks before is done, and nobody but the rebuild could change a row.
-    await onDatabase(
-      `until [ "$(cd / && runuser -u postgres -- psql -AtXc "SELECT count(*) FROM jobs WHERE state = 'waiting'" chatbot)" = 0 ]; do sleep 0.1; done`,
-    );
+    while ((await query("chatbot", "SELECT count(*) FROM jobs WHERE state = 'waiting'")) !== "0") continue;
     await onDatabase(`sed -i.before '/recovery$/d' ${pgHba} && systemctl reload postgresql@15-main`);
     const started = await onDatabase(
       "systemctl show --property=ActiveEnterTimestampMonotonic postgresql@15-main",
@@ -153,7 +204,7 @@ describe("a site whose PostgreSQL has a server of its own", { timeout: 600_000 }
     const refused = await asTyped(line, options, 1);
     expect(refused.error).toMatchObject({
       what: `Database server lets this host in: the database server ${network.database} does not let this host in`,
-      next: expect.stringContaining(`host chatbot chatbot ${network.site}/32 scram-sha-256`) as string,
+      next: expect.stringContaining(`host "chatbot" "chatbot" ${network.site}/32 scram-sha-256`) as string,
     });
     expect(await host.onHost("stat -c %i /var/www/chatbot")).toBe(before);
 
@@ -210,6 +261,10 @@ async function onDatabase(command: string): Promise<string> {
   const { exitCode, stdout, stderr } = await connection.run(command, { timeoutSeconds: 120 });
   if (exitCode !== 0) throw new Error(`${command} ended with ${exitCode}: ${stderr}`);
   return stdout;
+}
+
+async function query(name: string, sql: string): Promise<string> {
+  return (await onDatabase(`cd / && runuser -u postgres -- psql -AtXc "${sql}" ${name}`)).trim();
 }
 
 /** Without the key that pg_dump draws anew each time. */

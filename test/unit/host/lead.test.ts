@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, cpSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
@@ -9,7 +9,7 @@ const host = new URL("../../../host/", import.meta.url).pathname;
 const byUrl = { connection: { url: "DATABASE_URL" } };
 const byHost = { connection: { host: "DB_HOST", password: "DB_PASSWORD" } };
 
-/** What becomes of an environment file that is to lead to an address; "refused" when it stays as it is. */
+/** What becomes of an environment file that is to lead to an address; why it is refused, when it stays as it is. */
 function led(connection: object, before: string, address = "10.0.0.6"): string {
   const folder = mkdtempSync(join(tmpdir(), "lead-"));
   try {
@@ -23,16 +23,17 @@ function led(connection: object, before: string, address = "10.0.0.6"): string {
       for part in given environment databases; do . "${host}$part.sh"; done
       take_given . "$1"; rm "$1"; database=databases.0
       postgresql_lead "$2" "$3"`;
-    const { status } = spawnSync("bash", [
-      ...["-euo", "pipefail", "-c", script, "bash"],
-      ...[request, file, address],
-    ]);
+    const { status, stdout } = spawnSync(
+      "bash",
+      [...["-euo", "pipefail", "-c", script, "bash"], ...[request, file, address]],
+      { encoding: "utf8" },
+    );
     expect((statSync(file).mode & 0o777).toString(8)).toBe("640");
     expect(execFileSync("ls", ["-A", folder], { encoding: "utf8" })).toBe(".env\n");
     const after = readFileSync(file, "utf8");
     if (status === 0) return after;
     expect(after).toBe(before);
-    return "refused";
+    return `refused: ${stdout.trim()}`;
   } finally {
     rmSync(folder, { recursive: true });
   }
@@ -96,7 +97,7 @@ test.each<[string, object, string]>([
   ["it is empty", byHost, "DB_HOST=\nDB_PASSWORD=x\n"],
   ["the URL is none of PostgreSQL", byUrl, "DATABASE_URL=mysql://club:x@10.0.0.5/club\n"],
 ])("an environment file that cannot be understood stays as it is: %s", (_, how, before) => {
-  expect(led(how, before)).toBe("refused");
+  expect(led(how, before)).toBe("refused: what it says of the database is not understood");
 });
 
 test("whatever else is in the file stays byte for byte", () => {
@@ -110,4 +111,54 @@ test("whatever else is in the file stays byte for byte", () => {
     }),
     { numRuns: 5 },
   );
+});
+
+/** What host/lead says of a site whose environment file names 10.0.0.5, when its programs answer like this. */
+function said(address: string, programs: Record<"php" | "systemctl" | "journalctl", string>): string {
+  const folder = mkdtempSync(join(tmpdir(), "lead-"));
+  try {
+    for (const [name, script] of Object.entries({ ...programs, runuser: 'shift 3; exec "$@"' })) {
+      writeFileSync(join(folder, name), `#!/bin/bash\n${script}\n`, { mode: 0o755 });
+    }
+    const program = join(folder, "host");
+    cpSync(host, program, { recursive: true });
+    const environmentFile = join(folder, ".env");
+    const before = "DB_HOST=10.0.0.5\nDB_PASSWORD=planted-pw-7731\n";
+    writeFileSync(environmentFile, before);
+    const database = { kind: "postgresql", name: "club", role: "club", database: "club", ...byHost };
+    writeFileSync(
+      join(program, "request.json"),
+      JSON.stringify({
+        ...{ databases: [{ ...database, environmentFile }], address },
+        ...{ serving: ["nginx.service"], workers: [] },
+      }),
+    );
+    const { status, stderr } = spawnSync("bash", [join(program, "lead")], {
+      encoding: "utf8",
+      env: { ...process.env, PATH: `${folder}:${process.env["PATH"] ?? ""}` },
+    });
+    expect(status).toBe(1);
+    expect(readFileSync(environmentFile, "utf8")).toBe(before);
+    return stderr;
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+const well = { php: "cat >/dev/null; echo 3", systemctl: "true", journalctl: "" };
+
+test("a site is not led to a database that cannot be read from its server", () => {
+  const refused = 'SQLSTATE[08006] [7] no pg_hba.conf entry for host "192.0.2.10"';
+  expect(said("10.0.0.6", { ...well, php: `cat >/dev/null; echo '${refused}'; exit 1` })).toBe(
+    `the database club cannot be read from there at 10.0.0.6: ${refused}\n`,
+  );
+});
+
+test("what a service says when it does not start is told without the site's secrets", () => {
+  const programs = {
+    ...well,
+    systemctl: "[[ $1 != is-active ]]",
+    journalctl: "echo 'no login as club with planted-pw-7731'",
+  };
+  expect(said("10.0.0.5", programs)).toBe("nginx.service does not start: no login as club with [masked]\n");
 });

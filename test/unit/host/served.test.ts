@@ -9,11 +9,12 @@ const machine = existsSync("/etc/machine-id") ? readFileSync("/etc/machine-id", 
 const at = "2026-03-01T08:00:00.000Z";
 
 /** What a step that begins with these triggers is told, after a restore with those; "goes on" when it is not refused. */
-function told(restored: string[], wanted: string[], over = ""): string {
+function told(restored: string[], wanted: string[], over = "", later: object[] = []): string {
   const folder = mkdtempSync(join(tmpdir(), "served-"));
   try {
     const done = { machine, triggers: restored, result: { step: "restore", outcome: "done", startedAt: at } };
-    writeFileSync(join(folder, "history"), `${JSON.stringify(done)}\n`);
+    const lines = [done, ...later.map((result) => ({ machine, triggers: restored, result }))];
+    writeFileSync(join(folder, "history"), lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
     writeFileSync(join(folder, "request.json"), JSON.stringify({ triggers: wanted }));
     const script = `
       RECOVERY_WORK=${folder} history=${folder}/history ours=${folder}/ours holds=${folder}/holds
@@ -56,3 +57,15 @@ test.each<[string, string[]]>([
     ]);
   },
 );
+
+test("a database on its own server has served as soon as its site was let in", () => {
+  const point = of("database");
+  const another = point.map((one) => (one === "point first" ? "point second" : one));
+  const listened = { step: "listen", outcome: "done", startedAt: "2026-03-01T08:05:00.000Z" };
+  expect(told(point, another, "", [listened]).split("\n")[1]).toBe(
+    `a site on another server is let in since ${listened.startedAt}: another restore would replace what its users have done there`,
+  );
+  expect(told(all, other, "", [{ ...listened, outcome: "failed" }])).toBe("goes on\n");
+  // It was for a restore before.
+  expect(told(all, other, "", [{ ...listened, startedAt: "2026-03-01T07:00:00.000Z" }])).toBe("goes on\n");
+});

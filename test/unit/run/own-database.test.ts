@@ -1,6 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { readsIt, type SeenWay, wayOf } from "../../../run/own-database.ts";
+import { leadSite, readsIt, type SeenWay, wayOf } from "../../../run/own-database.ts";
+import type { LoadedSite } from "../../../site/load.ts";
 import { siteSchema } from "../../../site/schema.ts";
+import { newKeyPair } from "../ssh/key-pair.ts";
 import { writtenElsewhere } from "../runbook/small-site.ts";
 
 const site = siteSchema.parse(writtenElsewhere);
@@ -59,4 +61,28 @@ test.each([
   ["that never was", { ended: 5, open: 0 }, false],
 ])("a site reads its database by a session %s: that is seen, or missed", (_, after, ok) => {
   expect(readsIt({ ended: 5, open: 0 }, after).ok).toBe(ok);
+});
+
+test("nothing but an address of the site's server gets into the database server's configuration", () => {
+  expect(() => way({ from: "10.0.0.1/32 trust\nhost all all 0.0.0.0" })).toThrow();
+});
+
+test("a site that cannot be reached any more is told as one that was not led to its database", async () => {
+  // Nobody listens on port 1.
+  const target = { ...server.target, address: "127.0.0.1", port: 1, hostKey: newKeyPair().public };
+  const loaded = { site } as LoadedSite;
+  const told: string[] = [];
+  const led = leadSite(
+    {
+      ...{ loaded, target, address: "10.0.0.6", signal: new AbortController().signal },
+      say: () => undefined,
+    },
+    (line) => told.push(line),
+  );
+  await expect(led).rejects.toMatchObject({
+    what: "the database is back, and the site on 127.0.0.1 could not be led to it",
+    why: expect.stringContaining("127.0.0.1:1") as string,
+    next: expect.stringContaining("the same command again") as string,
+  });
+  expect(told).toEqual([]);
 });
