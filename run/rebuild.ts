@@ -247,11 +247,9 @@ async function onHost(
   });
   const { recoveredAt } = result.record;
   if (recoveredAt !== null) await writeBegun(begunFile, { ...begun, recoveredAt });
-  // Logs and metrics are the site's, and the run's host is its database server.
-  if (siteServer) return result;
   return watchRecovered(result, {
     site,
-    target,
+    target: siteServer?.target ?? target,
     isolated: false,
     seconds: options.watchSeconds,
     runDirectory,

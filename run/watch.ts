@@ -4,10 +4,13 @@ import { duration, summary } from "../evidence/report.ts";
 import { watchRequest } from "../runbook/checks.ts";
 import type { Site } from "../site/schema.ts";
 import { connect, type SshTarget } from "../ssh/connection.ts";
+import { packHostFolder } from "../ssh/host-folder.ts";
+import { inMemory } from "./check.ts";
 import { keepRecord, type RecordedRun } from "./record.ts";
 
 export interface WatchOptions {
   site: Site;
+  /** The host that the site is on. */
   target: SshTarget;
   isolated: boolean;
   /** 0 for not at all. */
@@ -82,13 +85,17 @@ async function watchSite(options: WatchOptions): Promise<Watch> {
   try {
     const connection = await connect(target, { signal });
     try {
-      const { exitCode, stderr } = await connection.run("/usr/local/lib/recovery/current/watch", {
-        stdin: JSON.stringify({
+      const { tar } = await packHostFolder({
+        "request.json": JSON.stringify({
           seconds,
           everySeconds: everySeconds(seconds),
           logs,
           check: request,
         }),
+      });
+      // A site that was led to its database may be on a server where no recovery ever was.
+      const { exitCode, stderr } = await connection.run(inMemory('bash "$folder/watch"'), {
+        stdin: tar,
         timeoutSeconds: seconds + slackSeconds,
         onOutput: (chunk, stream) => {
           if (stream === "stdout") hear(chunk.toString());

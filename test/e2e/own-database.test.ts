@@ -86,11 +86,12 @@ describe("a site whose PostgreSQL has a server of its own", { timeout: 600_000 }
     );
     await host.onHost(`umount ${environmentFile}`);
     const pgHba = "/etc/postgresql/15/main/pg_hba.conf";
-    await onDatabase(`sed -i.before '1i host all all all reject' ${pgHba}`);
+    const reload = "systemctl reload postgresql@15-main";
+    await onDatabase(`sed -i.before '1i host all all ${network.site}/32 reject' ${pgHba} && ${reload}`);
     expect(await notLed()).toContain(
       `the database admin cannot be read from there at ${network.database}: SQLSTATE[08006] [7] `,
     );
-    await onDatabase(`mv ${pgHba}.before ${pgHba}`);
+    await onDatabase(`mv ${pgHba}.before ${pgHba} && ${reload}`);
   });
 
   test("is not called recovered while it reads another database than the one that came back", async () => {
@@ -131,8 +132,14 @@ describe("a site whose PostgreSQL has a server of its own", { timeout: 600_000 }
   test("has its database back on another server, which lets in the site's server and nobody else", async () => {
     await host.onHost("mv /var/www/chatbot/config.php.before /var/www/chatbot/config.php");
     const restoredBefore = await onDatabase("stat -c %Y /var/lib/recovery/ledger/restore.json");
-    const record = await rebuilt(database, onlyDatabase());
+    const record = await rebuilt(database, [...onlyDatabase(), "--watch", "2s"]);
     expect(record.error).toBeUndefined();
+    // There is no nginx to be watched where the database is.
+    expect(record.watch).toMatchObject({
+      of: expect.arrayContaining(["nginx.service: running, enabled at boot"]) as string[],
+      endedBy: "time",
+      errors: [],
+    });
     expect(record.only).toBe("database");
     expect(record.steps.map(({ id }) => id)).toEqual([
       ...["provision", "download-packages", "install-building-packages", "fetch", "unpack"],
