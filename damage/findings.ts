@@ -173,6 +173,9 @@ function databaseFindings(site: Site, report: HostReport): Finding[] {
       if (state === "down") {
         return bad(subject, `its server does not answer: ${said}`, "database-server-failure");
       }
+      if (state === "refused") {
+        return bad(subject, `its server does not let the site in: ${said}`, "configuration-error");
+      }
       const lost = Object.hasOwn(states, state) ? states[state] : undefined;
       return lost === undefined
         ? unknown(subject, said || "it could not be looked at")

@@ -43,6 +43,15 @@ export function nextActions(facts: Facts, verdict: Verdict, words: CommandWords)
         ? null
         : `${recovery("rebuild")} ${words.host} --again ${facts.server.address} --only ${part}${more}`,
   });
+  // On a server of its own the database comes back on another one; the host that was looked at is the site's.
+  const elsewhere = site.databases.some((one) => one.kind === "postgresql" && one.server === "own");
+  const database = (what: string, more = ""): NextAction =>
+    elsewhere && words.host !== null
+      ? {
+          what: `${what}; on a blank server`,
+          command: `${recovery("rebuild")} --host root@NEW-DATABASE-SERVER --host-key "ssh-ed25519 …" --only database${more} ${words.host.replaceAll("--host", "--application-host")}`,
+        }
+      : only("database", what, more);
   const points: NextAction = { what: "see which restore points there are", command: recovery("points list") };
   const workers = site.workers.map(({ unit }) => unit);
   const stop = (what: string) => onHost(what, `systemctl stop nginx.service ${workers.join(" ")}`.trim());
@@ -53,6 +62,10 @@ export function nextActions(facts: Facts, verdict: Verdict, words: CommandWords)
     const dump = shellWord(`/root/damaged/${database.name}.dump`);
     return `runuser -u postgres -- pg_dump --format=custom ${shellWord(database.database)} >${dump}`;
   });
+  const keep = ["umask 077", "mkdir -p /root/damaged", ...copies].join(" && ");
+  // Beside its site it would come back from the backup, and what its own server has would be used no more.
+  const stays = elsewhere ? " --only application" : "";
+  const alone = "if it cannot be mended in its time, bring back that part alone (docs/rebuild.md)";
 
   switch (verdict.scenario) {
     case "complete-failure":
@@ -61,17 +74,16 @@ export function nextActions(facts: Facts, verdict: Verdict, words: CommandWords)
           what: "1.1: look at the provider's console; a server that only hangs is restarted there, and looked at again",
           command: null,
         },
-        rebuild("1.2: if it does not come back, it needs another server"),
+        rebuild("1.2: if it does not come back, it needs another server", stays),
       ];
     case "database-corruption":
       return [
         stop("2.1: stop what writes"),
-        onHost(
-          "2.2: keep what is there, with its journal",
-          ["umask 077", "mkdir -p /root/damaged", ...copies].join(" && "),
-        ),
+        elsewhere
+          ? { what: "2.2: keep what is there, on the database's own server", command: keep }
+          : onHost("2.2: keep what is there, with its journal", keep),
         { ...points, what: "2.3: choose the newest point of before the damage" },
-        only("database", "2.4: bring back the database alone; what is there is kept", " --point ID"),
+        database("2.4: bring back the database alone; what is there is kept", " --point ID"),
       ];
     case "data-deletion":
       return [
@@ -113,11 +125,8 @@ export function nextActions(facts: Facts, verdict: Verdict, words: CommandWords)
     case "database-server-failure":
     case "application-server-failure":
       return serverFailure(facts, onHost, check, [
-        only(
-          verdict.scenario === "database-server-failure" ? "database" : "application",
-          "if it cannot be mended in its time, bring back that part alone (docs/rebuild.md)",
-        ),
-        rebuild("if the server itself is lost, it needs another"),
+        verdict.scenario === "database-server-failure" ? database(alone) : only("application", alone),
+        rebuild("if the site's server itself is lost, it needs another", stays),
       ]);
     case null:
       return withoutScenario(facts, verdict, words, recovery, check, onHost);

@@ -1,6 +1,5 @@
 import type { Site } from "../site/schema.ts";
 import { servingUnits } from "./checks.ts";
-import { hasDatabaseServer } from "./databases.ts";
 import { hostPath } from "./host-path.ts";
 
 /** What host/look is asked to look at: lines "NAME<TAB>VALUE…". No path of site.yaml has a control character in it. */
@@ -14,8 +13,7 @@ export function lookInputs(site: Site): string {
     ["php", php.version],
     ...configuration.requiredVariables.map((name) => ["required", name]),
     ...servingUnits(site).map((unit) => ["unit", unit]),
-    // What has a server of its own cannot be looked at here.
-    ...(hasDatabaseServer(site) ? [] : databases(site)),
+    ...databases(site),
     ...[application.path, ...folders].map((path) => ["folder", path]),
     ...site.uploads.map(({ path }) => ["uploads", hostPath(site, path)]),
     ...site.logs.map(({ path }) => ["log", path]),
@@ -25,11 +23,12 @@ export function lookInputs(site: Site): string {
 
 function databases(site: Site): string[][] {
   return [
-    ...site.databases.map((database) =>
-      database.kind === "sqlite"
-        ? ["database", database.name, hostPath(site, database.path)]
-        : ["postgresql", database.name, database.database],
-    ),
+    ...site.databases.map((database) => {
+      if (database.kind === "sqlite") return ["database", database.name, hostPath(site, database.path)];
+      if (database.server === undefined) return ["postgresql", database.name, database.database];
+      const variables = Object.entries(database.connection).map(([field, name]) => `${field}=${name}`);
+      return ["elsewhere", database.name, database.database, database.role, ...variables];
+    }),
     ...site.checks.flatMap((check) =>
       check.kind === "rows" ? [["table", check.database, check.table]] : [],
     ),

@@ -2,6 +2,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Assessment } from "../../damage/assessment.ts";
 import { runRecordSchema, type RunRecord } from "../../evidence/record.ts";
 import { createMachine, type Machine } from "../../machines/nspawn.ts";
 import { connect, type SshConnection } from "../../ssh/connection.ts";
@@ -227,7 +228,50 @@ describe("a site whose PostgreSQL has a server of its own", { timeout: 600_000 }
     ).toBe(started);
     await visit(host);
   });
+
+  test("is assessed over the way that it takes to its database: one that answers, lets nobody in, or is off", async () => {
+    const found = (level: string, seen: unknown) => ({ subject: "database admin", level, seen });
+    const { seen } = await assessed();
+    expect(seen).toEqual([
+      found("ok", expect.stringMatching(/^\d+ tables at 198\.51\.100\.2$/)),
+      { subject: "rows of agents", level: "ok", seen: "20" },
+      { subject: "rows of messages", level: "ok", seen: expect.stringMatching(/^\d+$/) as string },
+    ]);
+    const pgHba = "/etc/postgresql/15/main/pg_hba.conf";
+    await onDatabase(`sed -i.before '/recovery$/d' ${pgHba} && systemctl reload postgresql@15-main`);
+    expect((await assessed()).seen).toMatchObject([
+      {
+        ...found("bad", expect.stringContaining("its server does not let the site in: SQLSTATE[08006]")),
+        suggests: "configuration-error",
+      },
+    ]);
+    await onDatabase(`mv ${pgHba}.before ${pgHba} && systemctl stop postgresql@15-main`);
+    const off = await assessed();
+    expect(off.seen).toMatchObject([
+      {
+        ...found("bad", expect.stringContaining("its server does not answer: SQLSTATE[08006]")),
+        suggests: "database-server-failure",
+      },
+    ]);
+    expect(off.next).toContainEqual(
+      expect.stringContaining(`--only database --application-host root@${host.machine.address} `),
+    );
+    await onDatabase("systemctl start postgresql@15-main");
+  });
 });
+
+async function assessed(): Promise<{ seen: unknown; next: (string | null)[] }> {
+  const { stdout } = await host.recovery(
+    ...["assess", "--site", host.site, "--host", `root@${host.machine.address}`],
+    ...["--host-key", host.machine.hostKey, "--json"],
+  );
+  expect(stdout).not.toContain("planted-pw-7731");
+  const { findings, next } = JSON.parse(stdout) as Assessment;
+  return {
+    seen: findings.filter(({ subject }) => /^(database|rows) /.test(subject)),
+    next: next.map(({ command }) => command),
+  };
+}
 
 function onlyDatabase(): string[] {
   return [

@@ -7,7 +7,7 @@ import type { CommandWords } from "../../../damage/next-actions.ts";
 import type { Verdict } from "../../../damage/verdict.ts";
 import { assessmentReport } from "../../../evidence/assessment-report.ts";
 import { siteSchema } from "../../../site/schema.ts";
-import { written } from "../runbook/small-site.ts";
+import { written, writtenElsewhere } from "../runbook/small-site.ts";
 import { onHost, well, wellReport, wholePoint } from "./facts.ts";
 
 const words: CommandWords = {
@@ -249,6 +249,17 @@ describe("the verdict", () => {
       ),
     ],
     [
+      "a database whose server does not let the site in",
+      onHost({ databases: [{ name: "club", state: "refused", said: "no pg_hba.conf entry" }] }),
+      wrong(
+        "configuration-error",
+        "Configuration error",
+        "P1",
+        1,
+        "database club: its server does not let the site in: no pg_hba.conf entry",
+      ),
+    ],
+    [
       "too few rows",
       onHost({ rows: [{ database: "club", table: "members", count: 2, said: "2", restored: null }] }),
       deletion("rows of members: 2, and there should be 3"),
@@ -411,6 +422,36 @@ describe("the next action", () => {
     ],
   ])("%s", (_, facts, expected) => {
     expect(commands(facts)).toEqual(expected);
+  });
+
+  test.each<[string, Facts, string[]]>([
+    [
+      "whose server is lost leads the site to another",
+      onHost({ databases: [{ name: "club", state: "down", said: "no route to host" }] }),
+      [
+        `npx recovery rebuild --site site.yaml --host root@NEW-DATABASE-SERVER --host-key "ssh-ed25519 …" --only database --application-host root@192.0.2.10 --application-host-key 'ssh-ed25519 AAAA'`,
+        'npx recovery rebuild --site site.yaml --host root@NEW-SERVER --host-key "ssh-ed25519 …" --only application',
+      ],
+    ],
+    [
+      "whose site is lost leaves it where it is",
+      off,
+      [
+        'npx recovery rebuild --site site.yaml --host root@NEW-SERVER --host-key "ssh-ed25519 …" --only application',
+      ],
+    ],
+    [
+      "that is gone keeps what is left on its own server",
+      onHost({ databases: [{ name: "club", state: "empty", said: "" }] }),
+      [
+        "umask 077 && mkdir -p /root/damaged && runuser -u postgres -- pg_dump --format=custom club_data >/root/damaged/club.dump",
+        "npx recovery points list --site site.yaml",
+        `npx recovery rebuild --site site.yaml --host root@NEW-DATABASE-SERVER --host-key "ssh-ed25519 …" --only database --point ID --application-host root@192.0.2.10 --application-host-key 'ssh-ed25519 AAAA'`,
+      ],
+    ],
+  ])("of a database on a server of its own %s", (_, facts, last) => {
+    const site = siteSchema.parse(writtenElsewhere);
+    expect(commands({ ...facts, site }).slice(-last.length)).toEqual(last);
   });
 
   test("without a host to log in to, is to look there", () => {
