@@ -21,7 +21,7 @@ export interface HostSessionOptions {
 }
 
 const installed = "/usr/local/lib/recovery";
-/** A blank host asks its mirror for jq and rclone, and may first have to wait until it is set up. */
+/** A blank host asks its mirror for jq, rclone and openssl, and may first have to wait until it is set up. */
 const openLimitSeconds = 420;
 
 /**
@@ -164,7 +164,7 @@ function deliverAndSeed(digest: string): string {
     `mkdir -p ${installed}`,
     `cd ${installed}`,
     `if [ -x ${digest}/open ]; then cat >/dev/null; else t=$(mktemp -d .new.XXXXXX); tar -x -C "$t" --no-same-owner; chmod 755 "$t"; mv -T "$t" ${digest} 2>/dev/null || rm -rf "$t"; fi`,
-    `exec ${digest}/seed jq rclone`,
+    `exec ${digest}/seed jq rclone openssl`,
   ].join("; ");
 }
 

@@ -53,7 +53,7 @@ const hostname = "chatbot.example.test";
 const needs: Record<NonNullable<SampleOptions["format"]>, readonly DebianNeed[]> = {
   runbook: ["git", "tar", "gzip"].map(packageOfSameName),
   own: [
-    ...["git", "tar", "zstd", "age", "jq"].map(packageOfSameName),
+    ...["git", "tar", "zstd", "age", "jq", "openssl"].map(packageOfSameName),
     { command: "ssh-keygen", package: "openssh-client" },
   ],
 };

@@ -282,43 +282,46 @@ describe("an SQLite database in a good archive", () => {
 });
 
 describe("a member of our own format", () => {
-  const inventory = async (files: Record<string, Buffer>) =>
-    tarOf({
-      name: "SHA256SUMS",
-      content: Object.entries(files)
-        .map(([name, bytes]) => `${sha256(bytes)}  ${name}\n`)
-        .join(""),
-    });
+  const sums = (files: Record<string, string>) =>
+    Object.entries(files)
+      .map(([name, content]) => `${sha256(Buffer.from(content))}  ${name}\n`)
+      .join("");
+  const sound = { name: "uploads/a.txt", content: "a" };
 
-  /** Unpacks a point of one folder. What the manifest and the inventory say of its member may be something else. */
-  async function unpackMembers(member: Buffer, said: { unpackedBytes?: number; backedUp?: Buffer } = {}) {
-    const configuration = await tarOf({ name: ".env", content: "A=b\n" });
-    const tars = {
-      "inventory.tar": await inventory({
-        "uploads-1.tar": said.backedUp ?? member,
-        "config.tar": configuration,
-      }),
+  /** Unpacks a point of one folder and one database. What the manifest and the inventory say of them may be something else. */
+  async function unpackMembers(
+    member: Buffer,
+    said: { unpackedBytes?: number; uploads?: Record<string, string>; database?: string } = {},
+  ) {
+    const members = {
+      "inventory.tar": await tarOf(
+        { name: "SHA256SUMS", content: sums({ "database-admin.db": said.database ?? "rows" }) },
+        { name: "uploads-1.tar.sha256", content: sums(said.uploads ?? { [sound.name]: sound.content }) },
+        { name: "config.tar.sha256", content: sums({ ".env": "A=b\n" }) },
+      ),
       "uploads-1.tar": member,
-      "config.tar": configuration,
+      "database-admin.db": Buffer.from("rows"),
+      "config.tar": await tarOf({ name: ".env", content: "A=b\n" }),
     };
-    const input = async (name: keyof typeof tars) => {
-      const zstd = { input: tars[name], encoding: "buffer", stripFinalNewline: false } as const;
+    const input = async (name: keyof typeof members) => {
+      const zstd = { input: members[name], encoding: "buffer", stripFinalNewline: false } as const;
       const stored = Buffer.from((await execa("zstd", ["-q", "-c"], zstd)).stdout);
       await place(`fetched/${sha256(stored)}`, stored);
-      const unpackedBytes = (name === "uploads-1.tar" ? said.unpackedBytes : undefined) ?? tars[name].length;
+      const unpackedBytes =
+        (name === "uploads-1.tar" ? said.unpackedBytes : undefined) ?? members[name].length;
       return { name: `${name}.zst`, bytes: stored.length, unpackedBytes, sha256: sha256(stored) };
     };
     return step("unpack-members", {
-      ...{ from: "fetched", identity: "", databases: [], required: ["config/.env"] },
+      ...{ from: "fetched", identity: "", required: ["config/.env", "database-admin.db"] },
       inventory: [await input("inventory.tar")],
       configuration: [await input("config.tar")],
+      databases: [{ members: [await input("database-admin.db")] }],
       folders: [{ name: "uploads", members: [await input("uploads-1.tar")] }],
     });
   }
-  const sound = { name: "uploads/a.txt", content: "a" };
 
   test("that is sound is unpacked", async () => {
-    expect(await unpackMembers(await tarOf(sound))).toMatchObject({ outcome: "done", facts: { files: 2 } });
+    expect(await unpackMembers(await tarOf(sound))).toMatchObject({ outcome: "done", facts: { files: 3 } });
   });
 
   test("that disagrees with the manifest, or with what was backed up, is refused, and nothing of the point stays", async () => {
@@ -326,8 +329,20 @@ describe("a member of our own format", () => {
     const longer = await unpackMembers(member, { unpackedBytes: member.length - 512 });
     expect(longer.error?.what).toBe("uploads-1.tar.zst holds more than its manifest says");
     expect(await host.onHost(`ls ${state}`)).not.toContain("staging");
-    const other = await unpackMembers(member, { backedUp: Buffer.from("another") });
-    expect(other.error?.what).toBe("uploads-1.tar.zst holds something else than was backed up");
+    const inventories: [string, Record<string, string>][] = [
+      ["uploads/a.txt", { "uploads/a.txt": "another" }],
+      ["uploads/a.txt", {}],
+      ["uploads/b.txt", { "uploads/a.txt": "a", "uploads/b.txt": "b" }],
+    ];
+    for (const [differs, uploads] of inventories) {
+      expect((await unpackMembers(member, { uploads })).error).toMatchObject({
+        what: "uploads-1.tar.zst holds something else than was backed up",
+        why: `the first file that differs from the point's inventory is ${differs}`,
+      });
+      expect(await host.onHost(`ls ${state}`)).not.toContain("staging");
+    }
+    const database = await unpackMembers(member, { database: "other rows" });
+    expect(database.error?.what).toBe("database-admin.db.zst holds something else than was backed up");
     expect(await host.onHost(`ls ${state}`)).not.toContain("staging");
   });
 
