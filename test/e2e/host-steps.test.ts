@@ -237,6 +237,32 @@ describe("an archive within the archive", () => {
   });
 });
 
+test("files that were put in place are compared with those of the backup: one that is missing or differs is named", async () => {
+  const names = ["a.txt", "-rf b.txt", "line\nbreak.txt", "back\\slash.txt"];
+  const entries = names.map((name) => ({ name: `uploads/${name}`, content: name }));
+  expect((await stageFiles(gzipSync(await tarOf(...entries)))).outcome).toBe("done");
+  await host.onHost(`mkdir -p /srv/site && cp -r ${state}/staging/files/0/uploads /srv/site/`);
+  const checked = async () => {
+    const { stdout } = await connection.run("/usr/local/lib/recovery/current/check", {
+      stdin: JSON.stringify({ checks: [{ kind: "restored-files", title: "uploads: hashes" }] }),
+      timeoutSeconds: 60,
+    });
+    return JSON.parse(stdout) as unknown;
+  };
+  const check = { title: "uploads: hashes", expected: "4 files with the backup's hashes" };
+  expect(await checked()).toEqual([{ ...check, ok: true, seen: "all of them" }]);
+  await host.onHost("cd /srv/site/uploads && rm -- '-rf b.txt' $'line\\nbreak.txt' && echo b >>a.txt");
+  expect(await checked()).toEqual([
+    {
+      ...check,
+      ok: false,
+      seen: expect.stringMatching(
+        /^3 missing or different: \/srv\/site\/uploads\/(a|-rf b|line\\nbreak)\.txt$/,
+      ) as string,
+    },
+  ]);
+});
+
 test("a step that is not told of what it goes through has failed, and has not done nothing", async () => {
   expect((await step("fetch", { files: [] })).outcome).toBe("done");
   expect((await step("fetch", {})).outcome).toBe("failed");
