@@ -3,15 +3,24 @@
 # it is asked once.
 declare -A given
 
-# take_given FILTER FILE: what FILTER makes of the document, each text, number or truth by its path, such as `files.0.name`; by
-# `files#` how many a list or an object holds. Nothing is an empty text.
-take_given() {
+# What jq makes of a document for it: each text, number or truth by its path, such as `files.0.name`; by `files#` how many a list or
+# an object holds. Nothing is an empty text. A zero byte ends each path and each value.
+# shellcheck disable=SC2016,SC2034
+by_path='path(..) as $path | getpath($path) | ($path | map(tostring) | join(".")) as $name
+  | if type == "array" or type == "object" then "\($name)#", length elif . == null then $name, "" else $name, . end
+  | tostring + "\u0000"'
+
+# take_by_path < PATHS-AND-VALUES
+take_by_path() {
   local at taken
-  mapfile -d '' -t taken < <(jq -j "$1"' | path(..) as $path | getpath($path) | ($path | map(tostring) | join(".")) as $name
-    | if type == "array" or type == "object" then "\($name)#", length elif . == null then $name, "" else $name, . end
-    | tostring + "\u0000"' "$2")
-  [[ ${#taken[@]} -gt 0 ]] || { echo "$2 is not understood" >&2; return 1; }
+  mapfile -d '' -t taken
   for ((at = 0; at < ${#taken[@]}; at += 2)); do given[${taken[at]}]=${taken[at + 1]}; done
+  [[ ${#taken[@]} -gt 0 ]]
+}
+
+# take_given FILTER FILE: takes what FILTER makes of the document.
+take_given() {
+  take_by_path < <(jq -j "$1 | $by_path" "$2") || { echo "$2 is not understood" >&2; return 1; }
 }
 
 # items NAME [FIELD…]: a line for each item of a list: itself, or its FIELDs with tabs between. Its users read it through < <(…),

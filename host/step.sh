@@ -6,7 +6,7 @@ shopt -s nullglob
 
 . "$RECOVERY_HOST/given.sh"
 
-take_given .inputs "$RECOVERY_WORK/request.json"
+take_by_path <"$RECOVERY_WORK/inputs" # as run-step left them
 # input NAME: an input that is one text, number or truth; a missing one is an error.
 input() {
   [[ -n ${given[$1]+there} ]] || { echo "no input $1" >&2; return 1; }
