@@ -8,6 +8,12 @@ export interface Outputs {
   stderr: string;
 }
 
+/**
+ * Connections on which nothing runs, by what they were made to. To log in anew costs as much as a small step does. One that is
+ * lost is seen by its keepalive and leaves.
+ */
+const idle = new Map<string, Set<SshConnection>>();
+
 /** The vendor's plugin has no limit either: on the host, run-step ends what exceeds its step's. */
 const timeoutSeconds = 24 * 3600;
 
@@ -22,7 +28,8 @@ export async function carryOut(
   signal: AbortSignal,
   tell: (line: string) => void,
 ): Promise<Outputs> {
-  const connection = await dial(command.connection, signal, tell);
+  const connection = await connectionTo(command.connection, signal, tell);
+  let usable = false;
   try {
     const printed: Buffer[] = [];
     const lines = { stdout: new Lines(tell), stderr: new Lines(tell) };
@@ -42,6 +49,7 @@ export async function carryOut(
     });
     lines.stdout.end();
     lines.stderr.end();
+    usable = true;
     if (exitCode !== 0) {
       const cause = endedBy === undefined ? "" : ` from signal ${endedBy.replace(/^SIG/, "")}`;
       throw new Error(
@@ -50,8 +58,28 @@ export async function carryOut(
     }
     return { stdout: stdout.replace(/\n$/, ""), stderr: stderr.replace(/\n$/, "") };
   } finally {
-    await connection.close();
+    if (usable) setIdle(command.connection, connection);
+    else await connection.close();
   }
+}
+
+async function connectionTo(
+  to: Command["connection"],
+  signal: AbortSignal,
+  tell: (line: string) => void,
+): Promise<SshConnection> {
+  const waiting = idle.get(JSON.stringify(to));
+  const [connection] = waiting ?? [];
+  if (connection === undefined) return dial(to, signal, tell);
+  waiting?.delete(connection);
+  return connection;
+}
+
+function setIdle(to: Command["connection"], connection: SshConnection): void {
+  const key = JSON.stringify(to);
+  const waiting = idle.get(key) ?? new Set();
+  idle.set(key, waiting.add(connection));
+  void connection.closed.then(() => waiting.delete(connection));
 }
 
 /** Tries again only what may pass by itself; another host key or a missing login key does not. */

@@ -13,6 +13,7 @@ import {
   type Stack,
 } from "@pulumi/pulumi/automation/index.js";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { carryOut } from "../../engine/command-provider/carry-out.ts";
 import { findEngine } from "../../engine/find.ts";
 import { fingerprint } from "../../ssh/connection.ts";
 import { makeKey, says, startAgent, startSshd, type LoopbackSshd } from "./loopback-sshd.ts";
@@ -275,6 +276,25 @@ describe("our command plugin", () => {
       connection: { hostKey: undefined },
     });
     expect(errors.join("\n")).toContain("connection.hostKey value {<nil>} has a problem: is missing");
+  });
+
+  test("logs in once for commands one after the other, once for each of two at once, and anew when a login was lost", async () => {
+    const { address: host, ...rest } = sshd.target;
+    const connection = { host, ...rest, dialErrorLimit: 0, perDialTimeout: 10 };
+    const loginOf = async (text: string) => {
+      const { signal } = new AbortController();
+      return (await carryOut({ connection, logging: "none" }, text, signal, () => undefined)).stdout;
+    };
+    const login = "echo $SSH_CONNECTION";
+    const first = await loginOf(login);
+    await expect(loginOf(`${login}; exit 3`)).rejects.toThrow("status 3");
+    expect(await loginOf(login)).toBe(first);
+    const [one, other] = await Promise.all([loginOf(`${login}; sleep 0.2`), loginOf(login)]);
+    expect([one, other]).toContain(first);
+    expect(one).not.toBe(other);
+    sshd.cut();
+    // Until the ends of the lost ones have been seen.
+    await expect.poll(() => loginOf(login).catch(() => first)).not.toBeOneOf([one, other]);
   });
 
   test("does not dial again for what will not pass: another host key, a login that is refused", async () => {
