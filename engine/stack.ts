@@ -48,10 +48,12 @@ interface RunOptions {
 
 /** One stack, with an engine to drive it. */
 export interface OpenStack {
-  up(options?: RunOptions): Promise<{ outputs: OutputMap; changes: OpMap }>;
+  up(options?: RunOptions): Promise<void>;
   preview(options?: RunOptions): Promise<{ changes: OpMap }>;
   destroy(options?: RunOptions): Promise<void>;
   outputs(): Promise<OutputMap>;
+  /** How many resources the last update created, updated, left alone. */
+  changes(): Promise<OpMap>;
   /** Ends the engine and its plugins at once; what was running then fails. The next openStack clears up. */
   kill(): Promise<void>;
 }
@@ -152,7 +154,11 @@ function watch(program: PulumiFn): WatchedProgram {
 
 function drive(stack: Stack, mark: string, program: WatchedProgram): OpenStack {
   const operator = thisOperator();
+  const [outputs, info] = [stack.outputs.bind(stack), stack.info.bind(stack)];
   let killed = false;
+  // After each update the Automation API starts the engine three times more, for outputs and changes that few want to know then.
+  stack.outputs = () => Promise.resolve({});
+  stack.info = () => Promise.resolve(undefined);
 
   /** Gives the engine's own words to the operator instead of its exit code. */
   const run = async <Result>(
@@ -180,8 +186,7 @@ function drive(stack: Stack, mark: string, program: WatchedProgram): OpenStack {
   return {
     up: (options = {}) =>
       run("up", options, async (onEvent) => {
-        const { outputs, summary } = await stack.up({ ...common(options), onEvent });
-        return { outputs, changes: summary.resourceChanges ?? {} };
+        await stack.up({ ...common(options), onEvent });
       }),
     preview: (options = {}) =>
       run("preview", options, async (onEvent) => {
@@ -192,7 +197,8 @@ function drive(stack: Stack, mark: string, program: WatchedProgram): OpenStack {
       run("destroy", options, async (onEvent) => {
         await stack.destroy({ ...common(options), onEvent });
       }),
-    outputs: () => stack.outputs(),
+    outputs,
+    changes: async () => (await info())?.resourceChanges ?? {},
     kill: async () => {
       killed = true;
       await endProcesses(() => processesOf(mark).filter((each) => each.operator === operator));

@@ -149,18 +149,17 @@ describe("a stack", () => {
   test("is brought up, does nothing the second time, and ends", async () => {
     const stack = await open(component);
     const types: string[] = [];
-    const first = await stack.up({
+    await stack.up({
       onEvent: (event) => {
         if (event.resOutputsEvent) types.push(event.resOutputsEvent.metadata.type);
       },
     });
-    expect(first).toEqual({
-      outputs: { url: { value: "https://site.example", secret: false } },
-      changes: { create: 2 },
-    });
+    expect(await stack.outputs()).toEqual({ url: { value: "https://site.example", secret: false } });
+    expect(await stack.changes()).toEqual({ create: 2 });
     expect(types).toContain("test:index:Part");
     expect(await stack.preview()).toEqual({ changes: { same: 2 } });
-    expect((await stack.up()).changes).toEqual({ same: 2 });
+    await stack.up();
+    expect(await stack.changes()).toEqual({ same: 2 });
     await stack.destroy();
     expect(await stack.outputs()).toEqual({});
     expect(locks()).toEqual([]);
@@ -182,7 +181,9 @@ describe("a stack", () => {
     );
     // With the owner's passphrase it could not be opened again without it.
     vi.unstubAllEnvs();
-    expect((await (await open(component)).up()).changes).toEqual({ same: 2 });
+    const again = await open(component);
+    await again.up();
+    expect(await again.changes()).toEqual({ same: 2 });
   });
 
   test("fails with the program's own words, without a stack trace", async () => {
@@ -247,7 +248,8 @@ describe("an operator's process that is killed", () => {
       },
     });
     (await nextCreate()).write("done");
-    expect((await up).changes).toEqual({ same: 1, create: 1 });
+    await up;
+    expect(await stack.changes()).toEqual({ same: 1, create: 1 });
     expect(warnings).toEqual([]);
   });
 

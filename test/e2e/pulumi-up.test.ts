@@ -147,7 +147,11 @@ describe("the programs under an engine of our own", () => {
     }
   }
 
-  const up = (given: Given = {}) => withStack(given, (stack) => stack.up({ onEvent }));
+  const up = (given: Given = {}) =>
+    withStack(given, async (stack) => {
+      await stack.up({ onEvent });
+      return { outputs: await stack.outputs(), changes: await stack.changes() };
+    });
   const stepCount = () => prepared.steps.length;
   const each = (outcome: string) => prepared.steps.map(({ id }) => `${id} ${outcome}`).sort();
 
