@@ -179,6 +179,7 @@ async function onHost(
     },
     { isolated: false, say },
   );
+  if (fencing.how === "stop" || fencing.how === "ask") await prepared.secrets();
   const { withoutPulumi } = options;
   const executor = await chooseExecutor({ kind: "rebuild", withoutPulumi, say, signal });
   const confirmed = await options.confirm({

@@ -8,15 +8,17 @@ import { isGood, pinOf, type Pin, type RestorePoint } from "../backups/restore-p
 import { siteMembers } from "../backups/site-members.ts";
 import { openStore } from "../backups/stores/open-store.ts";
 import type { StoreReader } from "../backups/stores/store.ts";
-import { type ArchivePoint, planCompleteFailure } from "../runbook/complete-failure.ts";
+import { type ArchivePoint, checkSecrets, planCompleteFailure } from "../runbook/complete-failure.ts";
 import { allMembers, type MemberPoint } from "../runbook/member-steps.ts";
 import { partOf, planServerFailure } from "../runbook/server-failure.ts";
 import type { Step } from "../runbook/step.ts";
 import { type ApplicationSource, resolveApplication } from "../site/application-source.ts";
 import { loadSite, type LoadedSite } from "../site/load.ts";
 import { exitCodes, OperatorError } from "../site/operator-error.ts";
+import { readSecrets } from "../site/secrets.ts";
 import { fingerprint } from "../ssh/connection.ts";
 import type { RelayedFile } from "../ssh/relay.ts";
+import { proveIdentity } from "./prove-identity.ts";
 import type { RecoverySettings } from "./settings.ts";
 
 /** A recovery that was looked at from every side that can be seen without touching the host. */
@@ -26,6 +28,8 @@ export interface PreparedRecovery {
   point: RestorePoint;
   steps: Step[];
   relayedFiles: RelayedFile[];
+  /** What site.yaml and the steps call a secret, by its name: read when first asked for, and once. Throws OperatorError (3, 4). */
+  secrets: () => Promise<Record<string, string>>;
 }
 
 /** Names under which the relay serves what it may name. */
@@ -94,13 +98,32 @@ export async function prepareRecovery(
     over: settings.over ?? "",
     isolated: options.isolated,
   });
+  const planned = only === undefined ? steps : planServerFailure(steps, site, only, settings.way);
+  const relayedFiles = [...files, ...(bundle ? [{ name: bundleName, path: bundle.path }] : [])];
+  let secrets: Promise<Record<string, string>> | undefined;
   return {
     settings,
     loaded,
     point,
-    steps: only === undefined ? steps : planServerFailure(steps, site, only, settings.way),
-    relayedFiles: [...files, ...(bundle ? [{ name: bundleName, path: bundle.path }] : [])],
+    steps: planned,
+    relayedFiles,
+    secrets: () => (secrets ??= provenSecrets(loaded, planned, relayedFiles, options.say)),
   };
+}
+
+/** A key that is not there, or opens nothing, must not be found out in the middle of a recovery. */
+async function provenSecrets(
+  loaded: LoadedSite,
+  steps: readonly Step[],
+  relayedFiles: RelayedFile[],
+  say: (line: string) => void,
+): Promise<Record<string, string>> {
+  const { identity } = loaded.site.restorePoints;
+  const key =
+    identity !== undefined && steps.some(({ secrets }) => secrets.includes(identity)) ? identity : null;
+  const values = await readSecrets(loaded, [...checkSecrets(loaded.site), ...(key === null ? [] : [key])]);
+  if (key !== null) await proveIdentity({ name: key, value: values[key] ?? "" }, relayedFiles, say);
+  return values;
 }
 
 /** What a plan is told of a point, and the files that its steps take from the store. */

@@ -2,11 +2,8 @@ import * as pulumi from "@pulumi/pulumi";
 import { age } from "../backups/age.ts";
 import { RecoveredSite, type RecoveredSiteArgs } from "../components/recovered-site.ts";
 import { ReplacementServer } from "../components/replacement-server.ts";
-import { checkSecrets } from "../runbook/complete-failure.ts";
-import { readSecrets } from "../site/secrets.ts";
 import { HostSession } from "../ssh/host-session.ts";
 import type { PreparedRecovery } from "./prepare.ts";
-import { proveIdentity } from "./prove-identity.ts";
 
 /** What the stack tells: all of it the same at each `up` that changes nothing. */
 export interface RecoveryOutputs {
@@ -28,23 +25,10 @@ export function hostSession(
   return new HostSession({
     target: { ...host, ...(agentSocketPath === undefined ? {} : { agentSocketPath }) },
     run,
-    secrets: async () => ({ ...(await secretsOf(prepared, say)), ...more }),
+    secrets: async () => ({ ...(await prepared.secrets()), ...more }),
     relayedFiles: prepared.relayedFiles,
     say,
   });
-}
-
-/** Before the host is dialled: a key that is not there, or opens nothing, must not be found out in the middle of a recovery. */
-async function secretsOf(
-  { loaded, relayedFiles, steps }: PreparedRecovery,
-  say: (line: string) => void,
-): Promise<Record<string, string>> {
-  const { identity } = loaded.site.restorePoints;
-  const key =
-    identity !== undefined && steps.some(({ secrets }) => secrets.includes(identity)) ? identity : null;
-  const values = await readSecrets(loaded, [...checkSecrets(loaded.site), ...(key === null ? [] : [key])]);
-  if (key !== null) await proveIdentity({ name: key, value: values[key] ?? "" }, relayedFiles, say);
-  return values;
 }
 
 /** Declares the replacement server and the site recovered on it. Both stacks, recovery and staging, are this. */

@@ -110,6 +110,12 @@ describe("a lost site whose backup is encrypted and signed", { timeout: 900_000 
     expect(wrong).toMatchObject({ exitCode: 3 });
     expect(wrong.stderr).toContain("the secret BACKUP_KEY does not open this restore point");
 
+    // Before an old server would be stopped: this one cannot even be reached.
+    const old = ["--old-host", "root@127.0.0.1:1", "--old-host-key", host.machine.hostKey];
+    const stopsNone = await withKey(`${anotherKey}\n`, () => rebuild(...old));
+    expect(stopsNone).toMatchObject({ exitCode: 3 });
+    expect(stopsNone.stderr).toContain("the secret BACKUP_KEY does not open this restore point");
+
     const file = inDirectory("locked");
     await execa("ssh-keygen", ["-q", "-t", "ed25519", "-N", "a passphrase", "-f", file]);
     const locked = await readFile(file, "utf8");

@@ -87,6 +87,7 @@ function prepared(): PreparedRecovery {
     point,
     steps,
     relayedFiles: [],
+    secrets: () => Promise.resolve({}),
   };
 }
 
