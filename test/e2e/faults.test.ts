@@ -74,7 +74,7 @@ const agents = () =>
   );
 
 describe("a rebuild", { timeout: 600_000 }, () => {
-  test("gives up within half a minute on a host that takes connections and says nothing, and on one that drops every packet, in either way", async () => {
+  test("gives up within a minute on a host that takes connections and says nothing, and on one that drops every packet, in either way", async () => {
     const silent = createServer().listen(0, "127.0.0.1");
     await once(silent, "listening");
     const port = (silent.address() as AddressInfo).port;
@@ -86,7 +86,7 @@ describe("a rebuild", { timeout: 600_000 }, () => {
         host.recovery(...args),
         host.anotherOperator().recovery(...args, "--without-pulumi"),
       ]);
-      expect((performance.now() - startedAt) / 1000).toBeLessThan(30);
+      expect((performance.now() - startedAt) / 1000).toBeLessThan(60);
       expect(ends.map(({ exitCode, stdout }) => ({ exitCode, stdout }))).toEqual([
         { exitCode: 1, stdout: "" },
         { exitCode: 1, stdout: "" },
