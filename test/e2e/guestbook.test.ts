@@ -53,7 +53,8 @@ describe("a site in plain PHP, with an account and a pool of its own", { timeout
         change,
         "export RECOVERY_HOST=$(dirname $(readlink -f /usr/local/lib/recovery/run-step)) RECOVERY_WORK=/root/work",
         "mkdir -p $RECOVERY_WORK",
-        `echo '${JSON.stringify(request)}' >$RECOVERY_WORK/request.json`,
+        // As run-step does.
+        `. $RECOVERY_HOST/given.sh && echo '${JSON.stringify(request)}' | jq -j ".inputs | $by_path" >$RECOVERY_WORK/inputs`,
         "bash $RECOVERY_HOST/steps/web-server >/dev/null",
       ].join("\n"),
     );
