@@ -14,6 +14,11 @@ const notTyped: Readonly<Record<string, string>> = {
   "npx vitest run test/e2e/rebuild.test.ts": runsTests,
   'npx vitest run test/e2e/drill.test.ts -t "two drills at once"': runsTests,
   "npm run bench": measures,
+  "npm run bench -- drill": measures,
+  "npm run bench -- drill-postgresql": measures,
+  "npm run bench -- baked": measures,
+  "npm run bench -- restore": measures,
+  "npm run bench -- restore-postgresql": measures,
 };
 
 /** Scripts of bash: the test that carries out all those of a page; for another page, why none does. */
