@@ -16,10 +16,11 @@ percent_decoded() {
 
 # environment_secrets FILE: the values of all variables whose names say that they are secret, a line each; of a URL its password too.
 environment_secrets() {
-  local value
+  local value values
+  values=$(jq -Rsr -L "$(dirname "${BASH_SOURCE[0]}")" \
+    'include "environment"; variables | select(.name | test("KEY|TOKEN|SECRET|PASS|PWD|SALT|AUTH|PRIVATE|DSN|URL|CREDENTIAL"; "i")) | .value' "$1") || return 1
   while IFS= read -r value; do
     printf '%s\n' "$value"
     if [[ $value =~ ^[A-Za-z][A-Za-z0-9+.-]*://[^:/@]*:(.+)@ ]]; then printf '%s\n' "${BASH_REMATCH[1]}" "$(percent_decoded "${BASH_REMATCH[1]}")"; fi
-  done < <(jq -Rsr -L "$(dirname "${BASH_SOURCE[0]}")" \
-    'include "environment"; variables | select(.name | test("KEY|TOKEN|SECRET|PASS|PWD|SALT|AUTH|PRIVATE|DSN|URL|CREDENTIAL"; "i")) | .value' "$1")
+  done <<<"$values"
 }
