@@ -116,8 +116,11 @@ async function onHost(
   ]);
   await met.remember();
   const siteServer = siteHost && {
-    ...{ loaded, target: siteHost.target, address: options.databaseAddress ?? target.address },
-    ...{ say, signal },
+    loaded,
+    target: siteHost.target,
+    address: options.databaseAddress ?? target.address,
+    say,
+    signal,
   };
   const found = siteServer && (await lookAtSiteServer(siteServer, look.machine));
   await siteHost?.remember();
@@ -140,10 +143,7 @@ async function onHost(
   const begun = nextRebuild(
     before,
     { hostKey, pin, only, again: options.again, now: new Date() },
-    {
-      ...look,
-      stands,
-    },
+    { ...look, stands },
   );
   const resumed = begun.run === before?.run;
   const fencing = planFencing({
@@ -179,6 +179,7 @@ async function onHost(
     },
     { isolated: false, say },
   );
+  // Not for a run that stops no server: one that has nothing left to do needs no key.
   if (fencing.how === "stop" || fencing.how === "ask") await prepared.secrets();
   const { withoutPulumi } = options;
   const executor = await chooseExecutor({ kind: "rebuild", withoutPulumi, say, signal });

@@ -44,7 +44,7 @@ export async function bakedDrills(directory: string): Promise<void> {
 }
 
 /** Seconds of an engine that has nothing to do: a stack of nothing, opened, up and gone. */
-export async function emptyStack(directory: string): Promise<number> {
+async function emptyStack(directory: string): Promise<number> {
   const engine = await findEngine({ allowBuild: true, say });
   if (!engine) throw new Error("no engine");
   const plugin = await prepareCommandPlugin(engine, say);
