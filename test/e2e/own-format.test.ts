@@ -110,11 +110,19 @@ describe("a lost site whose backup is encrypted and signed", { timeout: 900_000 
     expect(wrong).toMatchObject({ exitCode: 3 });
     expect(wrong.stderr).toContain("the secret BACKUP_KEY does not open this restore point");
 
-    // Before an old server would be stopped: this one cannot even be reached.
-    const old = ["--old-host", "root@127.0.0.1:1", "--old-host-key", host.machine.hostKey];
-    const stopsNone = await withKey(`${anotherKey}\n`, () => rebuild(...old));
+    // Before an old server would be stopped. This one cannot be reached, which is found out when the key is the right one.
+    const [address, hostKey] = [host.machine.address, host.machine.hostKey];
+    const stops = () =>
+      host.recovery(
+        ...["rebuild", "--site", host.site, "--host", `root@${address}`, "--host-key", hostKey, "--yes"],
+        ...["--old-host", "root@127.0.0.1:1", "--old-host-key", hostKey, "--skip-dns", "--watch", "0s"],
+      );
+    const stopsNone = await withKey(`${anotherKey}\n`, stops);
     expect(stopsNone).toMatchObject({ exitCode: 3 });
     expect(stopsNone.stderr).toContain("the secret BACKUP_KEY does not open this restore point");
+    const wouldStop = await stops();
+    expect(wouldStop).toMatchObject({ exitCode: 4 });
+    expect(wouldStop.stderr).toContain("the old server is not known to be stopped");
 
     const file = inDirectory("locked");
     await execa("ssh-keygen", ["-q", "-t", "ed25519", "-N", "a passphrase", "-f", file]);
