@@ -14,7 +14,7 @@ import type { LoadedSite } from "../site/load.ts";
 import type { Site } from "../site/schema.ts";
 import { exitCodes, OperatorError } from "../site/operator-error.ts";
 import { connect, type SshTarget } from "../ssh/connection.ts";
-import { packHostFolder } from "../ssh/host-folder.ts";
+import { inMemory, packHostFolder } from "../ssh/host-folder.ts";
 
 export interface CheckRun {
   loaded: LoadedSite;
@@ -121,11 +121,6 @@ async function askHost(
   } finally {
     await connection.close();
   }
-}
-
-/** A bash that unpacks its standard input where no disk keeps it, and removes it again however the command ends. */
-export function inMemory(command: string): string {
-  return `bash -c 'umask 077; folder=$(mktemp -d /run/recovery-check.XXXXXX) && trap "rm -rf $folder" EXIT && tar -x --no-same-owner -C "$folder" && ${command} </dev/null'`;
 }
 
 function missing(commands: string): OperatorError {

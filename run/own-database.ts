@@ -8,8 +8,8 @@ import type { LoadedSite } from "../site/load.ts";
 import { exitCodes, OperatorError } from "../site/operator-error.ts";
 import type { Site } from "../site/schema.ts";
 import { connect, type SshTarget } from "../ssh/connection.ts";
-import { packHostFolder } from "../ssh/host-folder.ts";
-import { checkDatabaseServer, inMemory, runChecks } from "./check.ts";
+import { inMemory, packHostFolder } from "../ssh/host-folder.ts";
+import { checkDatabaseServer, runChecks } from "./check.ts";
 
 /** The server of a site whose database comes back on another one. */
 export interface SiteServer {

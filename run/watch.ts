@@ -4,8 +4,7 @@ import { duration, summary } from "../evidence/report.ts";
 import { watchRequest } from "../runbook/checks.ts";
 import type { Site } from "../site/schema.ts";
 import { connect, type SshTarget } from "../ssh/connection.ts";
-import { packHostFolder } from "../ssh/host-folder.ts";
-import { inMemory } from "./check.ts";
+import { inMemory, packHostFolder } from "../ssh/host-folder.ts";
 import { keepRecord, type RecordedRun } from "./record.ts";
 
 export interface WatchOptions {

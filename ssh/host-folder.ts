@@ -32,3 +32,8 @@ export async function packHostFolder(
   tar.finalize();
   return { digest: hash.digest("hex").slice(0, 16), tar: await buffer(tar) };
 }
+
+/** A bash that unpacks such a tar, its standard input, where no disk keeps it, and removes it again however the command ends: `$folder` in it. */
+export function inMemory(command: string): string {
+  return `bash -c 'umask 077; folder=$(mktemp -d /run/recovery-check.XXXXXX) && trap "rm -rf $folder" EXIT && tar -x --no-same-owner -C "$folder" && ${command} </dev/null'`;
+}
