@@ -9,7 +9,7 @@ import { createMachine, type Machine } from "../../machines/nspawn.ts";
 import { connect, fingerprint, type SshConnection } from "../../ssh/connection.ts";
 import { run } from "./drill-process.ts";
 import { nameServer } from "./name-server.ts";
-import { recoveryHost, say, trustAnAuthority, visit, type RecoveryHost } from "./recovery-host.ts";
+import { authorityOn, recoveryHost, say, trustAnAuthority, visit, type RecoveryHost } from "./recovery-host.ts";
 import { typed } from "./typed.ts";
 
 /** The server that the site is on, until it is rebuilt on the other. */
@@ -103,10 +103,7 @@ beforeAll(async () => {
     say,
   });
   freshConnection = await connect({ ...fresh, agentSocketPath: old.agent.socketPath });
-  await Promise.all([
-    trustAnAuthority(old),
-    trustAnAuthority({ onHost: onFresh, site: join(old.directory, "site.yaml") }),
-  ]);
+  await Promise.all([trustAnAuthority(old), authorityOn(onFresh)]);
 });
 afterEach(() => {
   // Only when a test has failed does one still run.

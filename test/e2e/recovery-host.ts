@@ -164,8 +164,18 @@ export async function visit({ machine }: Pick<RecoveryHost, "machine">): Promise
  * Gives the host an ACME authority that it trusts, as a real server trusts Let's Encrypt: pebble on its loopback, both of its
  * roots in the system's store. The site is told of it.
  */
-export async function trustAnAuthority(host: Pick<RecoveryHost, "onHost" | "site">): Promise<void> {
-  await host.onHost(
+export async function trustAnAuthority({ onHost, site }: Pick<RecoveryHost, "onHost" | "site">): Promise<void> {
+  await authorityOn(onHost);
+  const text = await readFile(site, "utf8");
+  await writeFile(
+    site,
+    text.replace(/^tls:\n(?! {2}directory)/m, "tls:\n  directory: https://127.0.0.1:14000/dir\n"),
+  );
+}
+
+/** The authority alone, on another host of a site that was told of it. */
+export async function authorityOn(onHost: RecoveryHost["onHost"]): Promise<void> {
+  await onHost(
     [
       "export DEBIAN_FRONTEND=noninteractive",
       "command -v pebble >/dev/null || { apt-get -qq update && apt-get -qq -y install --no-install-recommends pebble ca-certificates openssl curl >/dev/null; }",
@@ -178,10 +188,5 @@ export async function trustAnAuthority(host: Pick<RecoveryHost, "onHost" | "site
       "update-ca-certificates >/dev/null 2>&1",
       "echo '127.0.0.1 chatbot.example.test' >> /etc/hosts",
     ].join(" && "),
-  );
-  const text = await readFile(host.site, "utf8");
-  await writeFile(
-    host.site,
-    text.replace(/^tls:\n(?! {2}directory)/m, "tls:\n  directory: https://127.0.0.1:14000/dir\n"),
   );
 }

@@ -1,4 +1,4 @@
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -45,7 +45,7 @@ test("an environment file that is another is read anew, also one of the same len
   const said = "token (of) $the site, token (of) $the farm\n";
   const time = new Date("2026-01-01T00:00:00Z");
   await utimes(environmentFile, time, time);
-  expect((await masked(said)).stdout).toBe("[masked], token (of) $the farm\n");
+  await masked("{}", ["."]);
   expect((await masked(said)).stdout).toBe("[masked], token (of) $the farm\n");
   const text = await readFile(environmentFile, "utf8");
   await rm(environmentFile);
@@ -55,11 +55,17 @@ test("an environment file that is another is read anew, also one of the same len
 });
 
 test("what was read is kept for root alone, where the secrets are, and nowhere when there are none any more", async () => {
-  await masked("a line\n");
+  await masked("{}", ["."]);
   expect(await readdir(join(folder, "secrets"))).toEqual([".environment", "KEY"]);
+  expect((await stat(join(folder, "secrets/.environment"))).mode & 0o777).toBe(0o600);
   await rm(join(folder, "secrets"), { recursive: true });
-  expect((await masked("token (of) $the site\n")).stdout).toBe("[masked]\n");
+  expect((await masked('"token (of) $the site"', ["masked"])).stdout).toBe('"[masked]"\n');
   expect(await readdir(folder)).toEqual([".env"]);
+});
+
+test("nothing is kept while a step runs, for the last step removes the secrets", async () => {
+  expect((await masked("token (of) $the site\n")).stdout).toBe("[masked]\n");
+  expect(await readdir(join(folder, "secrets"))).toEqual(["KEY"]);
 });
 
 test("nothing is let through when the secrets cannot be read, and that is not kept", async () => {
