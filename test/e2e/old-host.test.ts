@@ -9,7 +9,14 @@ import { createMachine, type Machine } from "../../machines/nspawn.ts";
 import { connect, fingerprint, type SshConnection } from "../../ssh/connection.ts";
 import { run } from "./drill-process.ts";
 import { nameServer } from "./name-server.ts";
-import { authorityOn, recoveryHost, say, trustAnAuthority, visit, type RecoveryHost } from "./recovery-host.ts";
+import {
+  authorityOn,
+  recoveryHost,
+  say,
+  trustAnAuthority,
+  visit,
+  type RecoveryHost,
+} from "./recovery-host.ts";
 import { typed } from "./typed.ts";
 
 /** The server that the site is on, until it is rebuilt on the other. */

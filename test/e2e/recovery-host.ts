@@ -164,7 +164,10 @@ export async function visit({ machine }: Pick<RecoveryHost, "machine">): Promise
  * Gives the host an ACME authority that it trusts, as a real server trusts Let's Encrypt: pebble on its loopback, both of its
  * roots in the system's store. The site is told of it.
  */
-export async function trustAnAuthority({ onHost, site }: Pick<RecoveryHost, "onHost" | "site">): Promise<void> {
+export async function trustAnAuthority({
+  onHost,
+  site,
+}: Pick<RecoveryHost, "onHost" | "site">): Promise<void> {
   await authorityOn(onHost);
   const text = await readFile(site, "utf8");
   await writeFile(
