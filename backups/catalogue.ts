@@ -47,7 +47,8 @@ export async function listPoints(
   { say = () => undefined, signal, again = () => false, now = new Date() }: ListingOptions = {},
 ): Promise<RestorePoint[]> {
   const opened = openStore(store, siteDirectory);
-  const entries = await opened.list();
+  // Hidden is what whoever fills the store keeps there for itself, such as a backup that is being made.
+  const entries = (await opened.list()).filter(({ name }) => !name.startsWith("."));
   const isTier = (entry: StoredFile | StoredOddity) =>
     "reason" in entry && entry.isFolder && tiers.some((tier) => tier === entry.name);
   const files = entries.filter((entry) => !isTier(entry));

@@ -135,12 +135,19 @@ function brokenness(
     : `${name} is not what its manifest says: its sha256 is ${file.sha256}, and was ${sha256}`;
 }
 
-function notes(facts: FolderFacts, { members }: PointManifest, signature: SignatureVerdict): string[] {
+function notes(
+  facts: FolderFacts,
+  { members, warnings }: PointManifest,
+  signature: SignatureVerdict,
+): string[] {
   const known = new Set(["MANIFEST.json", "MANIFEST.json.sig", ...members.map(({ name }) => name)]);
   const others = [...facts.files, ...facts.oddities].filter(({ name }) => !known.has(name)).length;
   return [
     ...(signature === null ? ["nobody vouches for it: site.yaml names no signers"] : []),
     ...(members.some(({ name }) => isEncrypted(name)) ? [] : ["it is not encrypted"]),
+    ...(warnings.length === 0
+      ? []
+      : [`${warnings.length} warnings of the server that made it, such as: ${warnings[0] ?? ""}`]),
     ...(others === 0 ? [] : [`${others} other files lie in its folder: they are not restored`]),
   ];
 }

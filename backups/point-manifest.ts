@@ -46,6 +46,8 @@ const manifestSchema = z.strictObject({
   tools: z.record(z.string().regex(/^[a-z0-9_-]{1,40}$/), printable),
   /** What could not be backed up, a line each. */
   errors: z.array(printable).max(100),
+  /** What changed or vanished while it was read, and the like, a line each: the point is whole all the same. */
+  warnings: z.array(printable).max(100).default([]),
   members: z.array(memberSchema).min(1).max(1000),
 });
 

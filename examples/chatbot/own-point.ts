@@ -16,7 +16,15 @@ interface Sealing {
 /** A database as the packer is told of it; `server` is the folder of a server's socket. */
 export type PackedDatabase =
   | { name: string; kind: "sqlite"; path: string }
-  | { name: string; kind: "postgresql"; server: string; user: string; database: string };
+  | {
+      name: string;
+      kind: "postgresql";
+      server: string;
+      user: string;
+      database: string;
+      port: string;
+      account: string;
+    };
 
 /**
  * Packs the folder of a site of this name in our own format into the store `store`, as host/resident/pack does on a server, and returns the
@@ -40,15 +48,15 @@ export async function makeOwnPoint(
       site: name,
       tier: "daily",
       startedAt: `${time.toISOString().slice(0, 19)}Z`,
-      revision: application.revision,
+      waitSeconds: 0,
       recipients,
       signingKey,
       databases: [database],
       uploads: [{ path: "data/uploads", folder: join(site, "data/uploads") }],
       data: [{ path: "data", folder: join(site, "data") }],
-      configuration: { folder: site, files: configuration },
+      configuration: { folder: site, files: configuration, named: [], server: [], certificates: "" },
       logs: [],
-      bundle: application.bundle,
+      application: { packed: true, ...application },
     }),
   });
   // The store takes the time of its arrival from the last file that came.

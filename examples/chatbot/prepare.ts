@@ -151,7 +151,7 @@ export async function prepareSample(options: SampleOptions = {}): Promise<Prepar
         const { rows, statements } = await postgresql(migrations, size);
         const packed = { name: "admin", kind: "postgresql", user: "chatbot", database: "chatbot" } as const;
         const point = await withThrowAwayCluster("chatbot", statements, (server) =>
-          asOwnPoint({ ...packed, server }),
+          asOwnPoint({ ...packed, server, port: "5432", account: "" }),
         );
         return { rows, point };
       },

@@ -11,6 +11,7 @@ export function manifest(changes: Partial<PointManifest> = {}): PointManifest {
     revision: "c".repeat(40),
     tools: { age: "1.1.1", zstd: "1.5.4" },
     errors: [],
+    warnings: [],
     members: [
       member("database-club.db.zst.age", 100),
       member("uploads-1.tar.zst.age", 200, "/srv/uploads"),
