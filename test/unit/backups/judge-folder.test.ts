@@ -181,7 +181,7 @@ test("what is wrong with its signature makes it damaged", () => {
 test("what an operator should know all the same stands in its notes", () => {
   const clear = manifest().members.map((one) => ({ ...one, name: one.name.replace(".age", "") }));
   const point = judged(
-    { members: clear },
+    { members: clear, warnings: ["uploads-1.tar: uploads/a: file changed as we read it", "another"] },
     {
       files: [
         { name: "MANIFEST.json", bytes: 900 },
@@ -196,6 +196,7 @@ test("what an operator should know all the same stands in its notes", () => {
     [
       "nobody vouches for it: site.yaml names no signers",
       "it is not encrypted",
+      "2 warnings of the server that made it, such as: uploads-1.tar: uploads/a: file changed as we read it",
       "1 other files lie in its folder: they are not restored",
     ],
   ]);
@@ -221,7 +222,7 @@ test("only a point that all is right with is good, whatever its manifest says", 
         );
         // Other members than those that lie there, another time, another site: only these fields may differ.
         if (state === "complete")
-          expect(["revision", "tools", "errors", "endedAt", "version"]).toContain(field);
+          expect(["revision", "tools", "errors", "warnings", "endedAt", "version"]).toContain(field);
       },
     ),
   );
