@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import { requireObjectives } from "../offsite/require-objectives.ts";
 import { siteJsonSchema } from "../site/json-schema.ts";
 import { loadSite } from "../site/load.ts";
 import { examples } from "./examples.ts";
@@ -14,6 +15,7 @@ export function configCommand(): Command {
     .addHelpText("after", examples("config check --site club/site.yaml"))
     .action(async (options: { site: string; json: boolean }) => {
       const { site, file } = await loadSite(options.site);
+      requireObjectives(site);
       console.log(
         options.json ? JSON.stringify(site, null, 2) : `${file}: ${site.name} is configured without errors`,
       );

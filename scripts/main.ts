@@ -2,12 +2,14 @@ import { existsSync, readFileSync } from "node:fs";
 import { Command } from "commander";
 import { exitCodes, OperatorError } from "../site/operator-error.ts";
 import { assessCommand } from "./assess.ts";
+import { backupCommand } from "./backup.ts";
 import { checkCommand } from "./check.ts";
 import { completionCommand } from "./completion.ts";
 import { configCommand } from "./config.ts";
 import { drillCommand } from "./drill.ts";
 import { machineCommand } from "./machine.ts";
 import { pointsCommand } from "./points.ts";
+import { protectCommand } from "./protect.ts";
 import { rebuildCommand } from "./rebuild.ts";
 
 const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
@@ -36,12 +38,14 @@ Exit codes:
   );
 for (const command of [
   assessCommand,
+  backupCommand,
   checkCommand,
   () => completionCommand(program),
   configCommand,
   drillCommand,
   machineCommand,
   pointsCommand,
+  protectCommand,
   rebuildCommand,
 ]) {
   program.addCommand(command());

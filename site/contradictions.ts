@@ -54,6 +54,7 @@ export function contradictions(site: ReadableSite): Issue[] {
     ...objectives(site),
     ...checks(site),
     ...restorePoints(site),
+    ...backups(site),
   ];
 }
 
@@ -247,7 +248,7 @@ function repeatedMembers(site: ReadableSite): Issue[] {
 
 /** Where things lie on the host, absolute. */
 interface Place {
-  kind: "application" | "databases" | "uploads" | "data" | "logs" | "webroot";
+  kind: "application" | "databases" | "uploads" | "data" | "logs" | "webroot" | "backups";
   path: PropertyKey[];
   place: string;
 }
@@ -265,6 +266,7 @@ function placesOf(site: ReadableSite): Place[] {
       if (entry.path !== undefined) add(key, [key, index, "path"], entry.path);
   }
   if (site.tls !== undefined) add("webroot", ["tls", "webroot"], site.tls.webroot);
+  if (site.backups !== undefined) add("backups", ["backups", "path"], site.backups.path);
   return places;
 }
 
@@ -518,6 +520,61 @@ function restorePoints({ restorePoints: section, secrets }: ReadableSite): Issue
         issue(
           ["restorePoints", "recipients", index],
           "is a signer's key, which lies on the server: whoever breaks in could read every backup",
+        ),
+      );
+    }
+  }
+  return issues;
+}
+
+function backups({
+  backups: section,
+  application,
+  stores,
+  restorePoints: points,
+  databases,
+}: ReadableSite): Issue[] {
+  if (section === undefined) return [];
+  const issues: Issue[] = [];
+  if (application !== undefined && section.path.startsWith(`${application.path}/`)) {
+    issues.push(
+      issue(["backups", "path"], `${section.path} lies inside the application, which a recovery replaces`),
+    );
+  }
+  for (const tier of ["hourly", "daily", "weekly", "monthly"] as const) {
+    for (const [index, wanted] of (section[tier].stores ?? []).entries()) {
+      const named = stores?.find((store) => store?.name === wanted);
+      if (named !== undefined && named.kind !== "ssh") {
+        issues.push(
+          issue(
+            ["backups", tier, "stores", index],
+            `${wanted} is a folder of your computer, which the server cannot reach`,
+          ),
+        );
+      } else if (
+        unknownName(
+          stores?.map((store) => store?.name),
+          wanted,
+        )
+      ) {
+        issues.push(issue(["backups", tier, "stores", index], `no entry of stores is named ${wanted}`));
+      }
+    }
+  }
+  if (points?.recipients.length === 0) {
+    issues.push(
+      issue(
+        ["backups"],
+        "would lie on other servers in clear: name who can read them in restorePoints.recipients",
+      ),
+    );
+  }
+  for (const [index, database] of entries(databases)) {
+    if (isElsewhere(database)) {
+      issues.push(
+        issue(
+          ["databases", index, "server"],
+          "the site's server cannot back up a database on another one: leave out `backups`",
         ),
       );
     }

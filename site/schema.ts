@@ -442,6 +442,57 @@ const storeSchema = z.discriminatedUnion("kind", [
   }),
 ]);
 
+const storeNames = z
+  .array(name)
+  .optional()
+  .describe(
+    "Names of entries of `stores`, of kind ssh, that each of them is sent to. By default all of that kind.",
+  );
+const keep = (written: string) =>
+  duration
+    .prefault(written)
+    .describe(
+      "How long they stay on the server. The newest good ones stay, as many as are made in that time, however old they are.",
+    );
+
+const backupsSchema = z.strictObject({
+  path: absolutePath
+    .default("/var/backups/site")
+    .describe("The folder on the site's own server that backups are made in. It is root's alone."),
+  at: z
+    .string()
+    .regex(/^([01][0-9]|2[0-3]):[0-5][0-9]$/, 'a time of day in quotes, such as "02:00"')
+    .default("02:00")
+    .describe(
+      "When the daily, weekly (on Sunday) and monthly (on the 1st) ones begin, in the server's local time.",
+    ),
+  hourly: z
+    .strictObject({
+      every: duration
+        .prefault("1h")
+        .refine((seconds) => seconds % 3600 === 0 && seconds > 0 && 86_400 % seconds === 0, {
+          message: "whole hours that a day can be divided by: 1h, 2h, 3h, 4h, 6h, 8h, 12h or 24h",
+        })
+        .describe("How often."),
+      keep: keep("48h"),
+      stores: storeNames,
+    })
+    .prefault({})
+    .describe("Databases alone."),
+  daily: z
+    .strictObject({ keep: keep("7d"), stores: storeNames })
+    .prefault({})
+    .describe("All of the site."),
+  weekly: z
+    .strictObject({ keep: keep("30d"), stores: storeNames })
+    .prefault({})
+    .describe("All of the site, with its logs."),
+  monthly: z
+    .strictObject({ keep: keep("365d"), stores: storeNames })
+    .prefault({})
+    .describe("All of the site, with its logs."),
+});
+
 function isPlainPath(path: string): boolean {
   const controlCharacters = /\p{Cc}/u;
   return !/\/\/|(^|\/)\.(\/|$)|.\/$/.test(path) && !controlCharacters.test(path);
@@ -505,6 +556,11 @@ export const siteSchema = z.strictObject({
   restorePoints: restorePointsSchema
     .prefault({})
     .describe("Who signs backups of our own format (docs/format.md), and who can read them."),
+  backups: backupsSchema
+    .optional()
+    .describe(
+      "Backups that the site's own server makes by itself (docs/backups.md), signed by its host key. The defaults are the runbook's: `backups: {}` is enough.",
+    ),
 });
 
 /** A site as the rest of the program sees it: every default filled in, durations in seconds, sizes in bytes. */

@@ -4,19 +4,21 @@ import * as pulumi from "@pulumi/pulumi";
 import { parsePin } from "../backups/pin.ts";
 import { exitCodes, OperatorError } from "../site/operator-error.ts";
 import { prepareRecovery } from "./prepare.ts";
+import { declareProtection, prepareProtection, type ProtectionOutputs } from "./protection.ts";
 import { declareRecovery, hostSession, type RecoveryOutputs } from "./recovery.ts";
 import type { RecoverySettings } from "./settings.ts";
 
 /**
- * What plain `pulumi up` runs. The stack's name says its role: `recovery`, `staging`, or with a site's name in front,
+ * What plain `pulumi up` runs. The stack's name says its role: `recovery`, `staging`, `backup`, or with a site's name in front,
  * `chatbot.recovery`. Everything else stands in stack config, in clear and without secrets.
  */
-const roles = new Map([
+const recoveries = new Map([
   ["recovery", { isolated: false }],
   ["staging", { isolated: true }],
 ]);
+const roles = [...recoveries.keys(), "backup"];
 
-export default async function program(): Promise<RecoveryOutputs> {
+export default async function program(): Promise<RecoveryOutputs | ProtectionOutputs> {
   try {
     return await declareRole();
   } catch (error) {
@@ -30,19 +32,23 @@ function forTheOperator({ message }: OperatorError): pulumi.RunError {
   return Object.assign(new pulumi.RunError(message), { stack: "" });
 }
 
-async function declareRole(): Promise<RecoveryOutputs> {
+async function declareRole(): Promise<RecoveryOutputs | ProtectionOutputs> {
   const stack = pulumi.getStack();
-  const role = roles.get(stack.split(".").at(-1) ?? "");
+  const name = stack.split(".").at(-1) ?? "";
+  const say = (line: string) => void pulumi.log.info(line);
+  const config = new pulumi.Config();
+  if (name === "backup") {
+    return declareProtection(await prepareProtection({ ...hostFromConfig(config, stack), say }));
+  }
+  const role = recoveries.get(name);
   if (!role) {
     throw new OperatorError(
       exitCodes.usage,
       `the stack ${stack} has no role`,
-      `a stack is named after what it does: ${[...roles.keys()].join(", ")}, or with the site's name in front: chatbot.recovery`,
+      `a stack is named after what it does: ${roles.join(", ")}, or with the site's name in front: chatbot.recovery`,
       "pulumi stack init chatbot.recovery",
     );
   }
-  const say = (line: string) => void pulumi.log.info(line);
-  const config = new pulumi.Config();
   const settings = settingsFromConfig(config, stack);
   if (!role.isolated) requireOldHostOff(config);
   const prepared = await prepareRecovery(settings, { ...role, say });
@@ -85,19 +91,27 @@ function settingsFromConfig(config: pulumi.Config, stack: string): RecoverySetti
       "npx recovery points list prints the command that pins a point",
     );
   }
-  const address = config.require("host");
-  const over = overFromConfig(config, address);
+  const over = overFromConfig(config, config.require("host"));
+  return {
+    ...hostFromConfig(config, stack),
+    ...(pin ? { pin } : {}),
+    attempt: config.getNumber("attempt") ?? 1,
+    ...(over === undefined ? {} : { over }),
+  };
+}
+
+function hostFromConfig(
+  config: pulumi.Config,
+  stack: string,
+): Pick<RecoverySettings, "siteFile" | "host" | "run"> {
   return {
     siteFile: resolve(config.require("site")),
     host: {
-      address,
+      address: config.require("host"),
       port: config.getNumber("port") ?? 22,
       user: config.get("user") ?? "root",
       hostKey: config.require("hostKey"),
     },
-    ...(pin ? { pin } : {}),
-    attempt: config.getNumber("attempt") ?? 1,
-    ...(over === undefined ? {} : { over }),
     // The same for each `up` of this operator, so that the next one goes on with what the last began.
     run: {
       id: `${stack}-${userInfo().username}-${hostname()}`,

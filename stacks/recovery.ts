@@ -1,7 +1,8 @@
 import * as pulumi from "@pulumi/pulumi";
 import { age } from "../backups/age.ts";
-import { RecoveredSite, type RecoveredSiteArgs } from "../components/recovered-site.ts";
+import { RecoveredSite } from "../components/recovered-site.ts";
 import { ReplacementServer } from "../components/replacement-server.ts";
+import type { StepCommandsArgs } from "../components/step-commands.ts";
 import { HostSession } from "../ssh/host-session.ts";
 import type { PreparedRecovery } from "./prepare.ts";
 
@@ -34,7 +35,7 @@ export function hostSession(
 /** Declares the replacement server and the site recovered on it. Both stacks, recovery and staging, are this. */
 export function declareRecovery(
   prepared: PreparedRecovery,
-  session: RecoveredSiteArgs["session"],
+  session: StepCommandsArgs["session"],
 ): RecoveryOutputs {
   const { settings, point, loaded, steps } = prepared;
   const server = new ReplacementServer("server", { ...settings.host });

@@ -54,12 +54,14 @@ const lines = pages.flatMap(({ path, text }) =>
 test("every command of the command line is defined as main.ts adds it", () => {
   expect(program.commands.map((command) => command.name()).sort()).toEqual([
     "assess",
+    "backup",
     "check",
     "completion",
     "config",
     "drill",
     "machine",
     "points",
+    "protect",
     "rebuild",
   ]);
 });

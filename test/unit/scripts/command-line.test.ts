@@ -37,12 +37,14 @@ Exit codes:
   130  interrupted, cleaned up`);
     for (const command of [
       "assess",
+      "backup",
       "check",
       "completion",
       "config",
       "drill",
       "machine",
       "points",
+      "protect",
       "rebuild",
     ]) {
       expect(stdout).toMatch(new RegExp(`^  ${command} `, "m"));
@@ -51,6 +53,8 @@ Exit codes:
 
   test.each([
     ["assess", ["--host <host>", "--host-key <key>", "--site <file>", "--json", "--debug"]],
+    ["backup", ["--host <host>", "--host-key <key>", "--site <file>", "--database", "--json", "--debug"]],
+    ["protect", ["--host <host>", "--host-key <key>", "--site <file>", "--remove", "--json", "--debug"]],
     ["check", ["--host <host>", "--site <file>", "--restored", "--read-only", "--install", "--json"]],
     ["completion", []],
     ["config check", ["--site <file>", "--json", "--debug"]],
@@ -200,6 +204,18 @@ describe("config", limit, () => {
     expect(told[2]).toMatch(new RegExp(`^${file}:${lineOf('"domain"')}: domain: `));
     expect(told[3]).toMatch(new RegExp(`^${file}:${lineOf("sevrer")}: .*sevrer`));
     expect(told[4]).toBe(`correct them, then: npx recovery config check --site ${file}`);
+  });
+
+  test("check of a site whose backups die with its server exits 2, and says which data would be lost", async () => {
+    const folder = siteFolder({
+      backups: {},
+      restorePoints: { recipients: [`age1${"q".repeat(58)}`], identity: "MONITORING" },
+    });
+    const { exitCode, stdout, stderr } = await recovery(["config", "check", "--site", folder.file]);
+    folder.remove();
+    expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: "" });
+    expect(stderr.split("\n")[0]).toBe("the backups could not meet the objectives when the server is lost");
+    expect(stderr).toContain("database may be 6h old, and nothing that holds it is sent to another server");
   });
 
   test("schema prints the JSON Schema", async () => {

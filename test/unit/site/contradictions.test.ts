@@ -38,6 +38,15 @@ const postgresql: Extract<Site["databases"][number], { kind: "postgresql" }> = {
   member: "database/admin_postgres.sql.gz",
 };
 
+const backups: NonNullable<Site["backups"]> = {
+  path: "/var/backups/site",
+  at: "02:00",
+  hourly: { every: 3600, keep: 172_800 },
+  daily: { keep: 604_800 },
+  weekly: { keep: 2_592_000 },
+  monthly: { keep: 31_536_000 },
+};
+
 const cases: [what: string, change: (site: Site) => void, issue: string][] = [
   ["no source", (site) => delete site.application.git, "application: says neither `git` nor `bundle`"],
   [
@@ -376,6 +385,47 @@ const cases: [what: string, change: (site: Site) => void, issue: string][] = [
     "a signer twice",
     (site) => (site.restorePoints.signers = ["ssh-ed25519 AAAA", "ssh-ed25519 AAAA"]),
     "restorePoints.signers[1]: ssh-ed25519 AAAA is already given by restorePoints.signers[0]",
+  ],
+  [
+    "backups that go to the operator's computer",
+    (site) => (site.backups = { ...backups, daily: { ...backups.daily, stores: ["usb-disk"] } }),
+    "backups.daily.stores[0]: usb-disk is a folder of your computer, which the server cannot reach",
+  ],
+  [
+    "backups that go nowhere that is known",
+    (site) => (site.backups = { ...backups, hourly: { ...backups.hourly, stores: ["moon"] } }),
+    "backups.hourly.stores[0]: no entry of stores is named moon",
+  ],
+  [
+    "backups in clear",
+    (site) => (site.backups = backups),
+    "backups: would lie on other servers in clear: name who can read them in restorePoints.recipients",
+  ],
+  [
+    "backups in the application",
+    (site) => (site.backups = { ...backups, path: `${site.application.path}/backups` }),
+    "backups.path: ",
+  ],
+  [
+    "backups in the data that is backed up",
+    (site) => {
+      site.data = [{ path: "/srv/data", member: "data.tar.gz" }];
+      site.backups = { ...backups, path: "/srv/data/backups" };
+    },
+    "backups.path: /srv/data/backups lies inside data[0].path (/srv/data)",
+  ],
+  [
+    "backups in a folder of the system",
+    (site) => (site.backups = { ...backups, path: "/etc/backups" }),
+    "backups.path: /etc belongs to the system",
+  ],
+  [
+    "backups of a database on another server",
+    (site) => {
+      site.backups = backups;
+      site.databases = [{ ...postgresql, server: "own" }];
+    },
+    "databases[0].server: the site's server cannot back up a database on another one",
   ],
 ];
 

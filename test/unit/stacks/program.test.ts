@@ -10,12 +10,14 @@ import program from "../../../stacks/index.ts";
 import { sitePoints } from "../../../stacks/prepare.ts";
 import type { RecoveryOutputs } from "../../../stacks/recovery.ts";
 import { recordingEngine, type RecordingEngine } from "../components/recording-engine.ts";
+import { written } from "../runbook/small-site.ts";
 import { siteFolder, type SiteFolder } from "./site-folder.ts";
 
 const types = [
   "recovery-stack:index:ReplacementServer",
   "recovery-stack:index:RecoveredSite",
   "command:remote:Command",
+  "recovery-stack:index:BackupSchedule",
 ];
 const hostKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGPKSUTyz1HwHReFVvD5obVsALAgJRNarH4TRpNePnAS";
 
@@ -73,7 +75,7 @@ async function up(
   const declared = await program();
   const outputs = await new Promise<Up["outputs"]>((resolve) => {
     pulumi.output(declared).apply((unwrapped) => {
-      resolve(unwrapped);
+      resolve(unwrapped as Up["outputs"]);
     });
   });
   await engine.settled();
@@ -195,9 +197,46 @@ test("without a pin the stack refuses, prints the candidates and the command tha
   expect(engine.declared).toEqual([]);
 });
 
+const protectedSite = {
+  backups: {},
+  stores: [
+    ...written.stores,
+    { kind: "ssh", name: "offsite", host: "192.0.2.20", user: "keeper", path: "/srv/kept", hostKey },
+  ],
+  restorePoints: { recipients: [`age1${"q".repeat(58)}`], identity: "MONITORING" },
+};
+
+test("the stack backup declares the server and the one step that has it make its own backups, the same each time", async () => {
+  const living = siteFolder(protectedSite);
+  const config = { site: living.file, point: undefined, oldHostIsOff: undefined };
+  const first = await up(config, { stack: "club.backup" });
+  const second = await up(config, { stack: "club.backup" });
+  living.remove();
+  expect(first.engine.declared.map(({ type, name }) => [type, name])).toEqual([
+    [types[0], "server"],
+    [types[3], "backups"],
+    [types[2], "backup-schedule"],
+  ]);
+  expect(first.outputs).toEqual({ address: "192.0.2.10" });
+  expect(JSON.stringify(commandsOf(second))).toBe(JSON.stringify(commandsOf(first)));
+});
+
+test.each([
+  [
+    { ...protectedSite, stores: written.stores },
+    "the backups could not meet the objectives when the server is lost",
+  ],
+  [{}, "site.yaml does not say that the server makes its own backups"],
+])("a preview refuses a site that would not be protected: %#", async (changes, why) => {
+  const living = siteFolder(changes);
+  const config = { site: living.file, point: undefined, oldHostIsOff: undefined };
+  await expect(up(config, { stack: "club.backup", preview: true })).rejects.toThrow(why);
+  living.remove();
+});
+
 test("a stack whose name says no role is refused with the names that do", async () => {
   await expect(up({}, { stack: "chatbot.production" })).rejects.toThrow(
-    "the stack chatbot.production has no role\na stack is named after what it does: recovery, staging, or with the site's name in front: chatbot.recovery\n",
+    "the stack chatbot.production has no role\na stack is named after what it does: recovery, staging, backup, or with the site's name in front: chatbot.recovery\n",
   );
 });
 

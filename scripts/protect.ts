@@ -1,0 +1,66 @@
+import { Command } from "commander";
+import { meetHost } from "../run/meet-host.ts";
+import { operator } from "../run/operator.ts";
+import { protect } from "../run/protect.ts";
+import { stateDirectory } from "../run/state-directory.ts";
+import { loadSite } from "../site/load.ts";
+import { ask, atTerminal } from "./ask.ts";
+import { examples } from "./examples.ts";
+import { interruption } from "./interruption.ts";
+import { target } from "./target.ts";
+
+interface Options {
+  site: string;
+  host: string;
+  hostKey?: string;
+  remove: boolean;
+  json: boolean;
+}
+
+export function protectCommand(): Command {
+  return new Command("protect")
+    .description(
+      "have a living server make its own backups, as site.yaml says; what was done is not done again",
+    )
+    .requiredOption("--host <host>", "the server: [USER@]ADDRESS[:PORT]")
+    .option("--host-key <key>", "its public host key: 'ssh-ed25519 AAAA…'; without, the one that is known")
+    .option("--site <file>", "the site's configuration", "site.yaml")
+    .option("--remove", "it makes none any more; those that it made stay", false)
+    .option("--json", "print what the server told of itself as one JSON document", false)
+    .option("--debug", "show where an error came from", false)
+    .addHelpText("after", examples("protect --host root@192.0.2.10"))
+    .action(async (options: Options) => {
+      const say = (line: string) => {
+        console.error(line);
+      };
+      const { signal } = interruption("kill", say);
+      const { site } = await loadSite(options.site);
+      const met = await meetHost(target(options.host, options.hostKey), {
+        stateFolder: stateDirectory(site.name),
+        flag: "--host-key",
+        ask: atTerminal() ? ask : undefined,
+        signal,
+      });
+      const { agentSocketPath, ...host } = met.target;
+      const facts = await protect({
+        siteFile: options.site,
+        host,
+        ...(agentSocketPath === undefined ? {} : { agentSocketPath }),
+        run: { id: `protect-${operator()}`, who: operator(), why: "set up backups" },
+        remove: options.remove,
+        say,
+        signal,
+      });
+      await met.remember();
+      if (options.json) console.log(JSON.stringify(facts, null, 2));
+      else if (options.remove)
+        console.log(`${host.address} makes no backups any more; ${String(facts["kept"])} stay there`);
+      else {
+        console.log(
+          `${host.address} makes its own backups from now on; the first by hand: npx recovery backup`,
+        );
+        console.log(`their signer, for restorePoints.signers: ${String(facts["signer"])}`);
+        console.log(`its key, for the stores that it sends them to: ${String(facts["key"])}`);
+      }
+    });
+}

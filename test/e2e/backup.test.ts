@@ -1,0 +1,310 @@
+import { execa } from "execa";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { ensureDebianPackages } from "../../machines/debian-packages.ts";
+import type { BackupOutcome } from "../../run/back-up.ts";
+import { typed } from "./typed.ts";
+import { besides, recoveryHost, say, trustAnAuthority, type RecoveryHost } from "./recovery-host.ts";
+
+const local = "/var/backups/site";
+const programs = "/usr/local/lib/recovery/current/resident";
+/** The site's rows as its own account reads them; the checks of a recovery write some. */
+const query = (sql: string) =>
+  `runuser -u www-data -- sqlite3 -cmd '.timeout 5000' /var/www/chatbot/data/admin.db "${sql}"`;
+
+let host: RecoveryHost;
+let named: string[];
+let runbookSite: string;
+/** The id of the one that was made by hand. */
+let byHand: string;
+
+interface Point {
+  id: string;
+  store: string;
+  state: string;
+  kind: string;
+}
+const points = async (): Promise<Point[]> => {
+  const { stdout } = await host.recovery("points", "list", "--site", host.site, "--json");
+  return JSON.parse(stdout) as Point[];
+};
+const stored = () => host.onHost(`cd ${local} && ls -d */*`);
+
+/** Carries out a line of the documentation where site.yaml lies. */
+const carriedOut = (line: string) =>
+  execa("bash", ["-c", line], {
+    cwd: host.directory,
+    env: { ...host.environment, CI: "true" },
+    stdin: "ignore",
+    reject: false,
+  });
+const server = () => ({ "root@192.0.2.10": `root@${host.machine.address}` });
+
+/** Starts a unit of the backups and waits for its end, well or not. */
+async function unit(instance: string): Promise<{ outcome: BackupOutcome; log: string }> {
+  await host.onHost(
+    `rm -f /var/lib/site-backup/${instance}.*; systemctl start site-backup@${instance}.service || true`,
+  );
+  return {
+    outcome: JSON.parse(await host.onHost(`cat /var/lib/site-backup/${instance}.json`)) as BackupOutcome,
+    log: await host.onHost(`cat /var/lib/site-backup/${instance}.log`),
+  };
+}
+
+const protect = (...more: string[]) => host.recovery("protect", "--site", host.site, ...named, ...more);
+
+beforeAll(async () => {
+  host = await recoveryHost();
+  await trustAnAuthority(host);
+  await ensureDebianPackages(
+    ["age", "zstd"].map((name) => ({ command: name, package: name })),
+    say,
+  );
+  named = ["--host", `root@${host.machine.address}`, "--host-key", host.machine.hostKey];
+  const first = await host.recovery(
+    "rebuild",
+    "--site",
+    host.site,
+    ...named,
+    ...besides,
+    "--yes",
+    "--without-pulumi",
+  );
+  expect(first.exitCode, first.stderr).toBe(0);
+  // An account of the same host stands for the server that keeps the backups.
+  await host.onHost("useradd --create-home keeper && install -d -o keeper -g keeper -m 700 /srv/kept");
+  await execa("age-keygen", ["-o", join(host.directory, "key")]);
+  runbookSite = await readFile(host.site, "utf8");
+}, 900_000);
+
+afterAll(async () => {
+  await host.close();
+});
+
+async function configure(signer: string): Promise<void> {
+  const { stdout: recipient } = await execa("age-keygen", ["-y", join(host.directory, "key")]);
+  const { address, port, hostKey } = host.machine;
+  await writeFile(
+    host.site,
+    [
+      runbookSite,
+      `  - { kind: ssh, name: offsite, host: "${address}", port: ${port}, user: keeper, path: /srv/kept, hostKey: "${hostKey}" }`,
+      `restorePoints: { signers: ["${signer}"], recipients: ["${recipient}"], identity: BACKUP_KEY }`,
+      `secrets: [{ name: BACKUP_KEY, from: "file:key" }]`,
+      "backups: {}",
+      "",
+    ].join("\n"),
+  );
+}
+
+describe("a living server", { timeout: 300_000 }, () => {
+  test("is not protected by backups that would count as nobody's, and makes none before it is", async () => {
+    const file = join(host.directory, "stranger");
+    await execa("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", "", "-f", file]);
+    await configure((await readFile(`${file}.pub`, "utf8")).trim());
+    const refused = await protect();
+    expect(refused.exitCode).toBe(1);
+    expect(refused.stderr).toContain("restorePoints.signers in site.yaml does not name its host key");
+    expect(refused.stderr).toContain(host.machine.hostKey.split(" ")[1]);
+    const { exitCode, stderr } = await host.recovery("backup", "--site", host.site, ...named);
+    expect(exitCode, stderr).toBe(4);
+    expect(stderr).toContain("this server makes no backups");
+  });
+
+  test("is protected: its timers run, its settings are root's alone, and a second time changes nothing", async () => {
+    await configure(host.machine.hostKey);
+    const done = await protect("--json");
+    expect(done.exitCode, done.stderr).toBe(0);
+    const facts = JSON.parse(done.stdout) as { timers: string[]; key: string };
+    expect(facts.timers).toHaveLength(4);
+    expect(await host.onHost("systemctl list-timers --no-legend 'site-backup@*' | wc -l")).toBe("4\n");
+    expect(
+      await host.onHost(
+        "stat -c '%a %U' /etc/site-backup /etc/site-backup/settings.json /etc/site-backup/key",
+      ),
+    ).toBe("700 root\n600 root\n600 root\n");
+    expect(
+      await host.onHost("systemd-analyze verify /etc/systemd/system/site-backup@hourly.timer 2>&1 || true"),
+    ).toBe("");
+    const history = "grep -c backup-schedule /var/lib/recovery/history.jsonl";
+    const before = await host.onHost(history);
+    const again = await carriedOut(typed("npx recovery protect --host root@192.0.2.10", server()));
+    expect(again.exitCode, again.stderr).toBe(0);
+    expect(await host.onHost(history)).toBe(before);
+
+    await host.onHost(
+      `install -d -o keeper -g keeper -m 700 /home/keeper/.ssh && install -m 755 ${programs}/receive /usr/local/bin/receive-backup && printf '%s\\n' '${host.agent.publicKey.trim()}' 'restrict,command="/usr/local/bin/receive-backup /srv/kept 1" ${facts.key.trim()}' >/home/keeper/.ssh/authorized_keys && chown keeper /home/keeper/.ssh/authorized_keys`,
+    );
+  });
+
+  test("makes a backup when it is told to, says how it goes, and has it on both servers", async () => {
+    const { exitCode, stderr, stdout } = await carriedOut(
+      typed("npx recovery backup --host root@192.0.2.10", server()),
+    );
+    expect(exitCode, stderr).toBe(0);
+    byHand = /^made (manual\/\w+)\nsent to offsite$/.exec(stdout)?.[1] ?? stdout;
+    expect(stderr).toMatch(/^database-admin\.db: \d+ bytes$/m);
+    const there = (folder: string) => host.onHost(`cd ${folder}/${byHand} && sha256sum *`);
+    expect(await there("/srv/kept")).toBe(await there(local));
+
+    const database = await carriedOut(
+      typed("npx recovery backup --host root@192.0.2.10 --database", server()),
+    );
+    expect(database.exitCode, database.stderr).toBe(0);
+    const offsite = (await points()).filter(({ store }) => store === "offsite");
+    expect(offsite.map(({ kind, state }) => [kind, state])).toEqual([
+      ["database", "complete"],
+      ["full", "complete"],
+    ]);
+  });
+
+  test("makes one by its timer's unit while the site writes, and it restores to what was there then", async () => {
+    const insert =
+      "INSERT INTO audit_events (actor, action, entity, entity_id, details, created_at) VALUES ('test', 'spoke', 'x', $i, '{}', '2026-01-01')";
+    const writing = host.onHost(`for i in $(seq 400); do ${query(insert)}; done`);
+    const { outcome, log } = await unit("daily");
+    const after = Number(await host.onHost(query("SELECT count(*) FROM audit_events WHERE actor = 'test'")));
+    expect(outcome, log).toMatchObject({ ok: true, sent: { offsite: null } });
+    await writing;
+    await host.onHost(
+      "systemctl stop chatbot-worker php8.2-fpm; printf damaged >/var/www/chatbot/data/admin.db",
+    );
+    const back = await host.recovery(
+      ...[
+        "rebuild",
+        "--site",
+        host.site,
+        ...named,
+        ...besides,
+        "--yes",
+        "--without-pulumi",
+        "--only",
+        "database",
+      ],
+      ...["--point", outcome.point ?? "", "--again", host.machine.address],
+    );
+    expect(back.exitCode, back.stderr).toBe(0);
+    const restored = Number(
+      await host.onHost(query("SELECT count(*) FROM audit_events WHERE actor = 'test'")),
+    );
+    expect(restored).toBeLessThanOrEqual(after);
+    // One after the other, from the first: what is lost is what was written after it.
+    expect(await host.onHost(query("SELECT max(entity_id) FROM audit_events WHERE actor = 'test'"))).toBe(
+      `${restored === 0 ? "" : String(restored)}\n`,
+    );
+  });
+
+  test("lacks what it could not pack, says so, and keeps no piece of it", async () => {
+    await host.onHost("head -c 200M /dev/urandom >/var/www/chatbot/data/uploads/large");
+    const killing = host.onHost("until pkill -KILL -f '[t]ar --create .* -- uploads'; do :; done");
+    const { outcome, log } = await unit("weekly");
+    await killing;
+    await host.onHost("rm /var/www/chatbot/data/uploads/large");
+    expect(outcome.ok).toBe(false);
+    expect(log).toContain("uploads-1.tar could not be backed up: tar ended with 137");
+    const held = await host.onHost(`ls ${local}/${outcome.point ?? ""}`);
+    expect(held).toContain("database-admin.db.zst.age");
+    expect(held).not.toContain("uploads");
+    expect(await host.onHost(`jq -c .errors ${local}/${outcome.point ?? ""}/MANIFEST.json`)).toContain(
+      "uploads-1.tar",
+    );
+    expect(await host.onHost("journalctl -q -o cat -t site-backup")).toContain(
+      "the weekly backup of this site failed",
+    );
+  });
+
+  test("waits for a database that is locked, and in the end says so", async () => {
+    const lock = `(echo 'PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; DELETE FROM audit_events;'; sleep 300)`;
+    await host.onHost(
+      [
+        "systemctl stop chatbot-worker php8.2-fpm",
+        `systemd-run --quiet --uid=www-data --unit=locking bash -c "${lock} | sqlite3 -cmd '.timeout 60000' /var/www/chatbot/data/admin.db"`,
+        `while ${query("SELECT count(*) FROM agents").replace("5000", "0")} >/dev/null 2>&1; do :; done`,
+      ].join("; "),
+    );
+    const { outcome, log } = await unit("hourly");
+    await host.onHost("systemctl stop locking; systemctl start php8.2-fpm chatbot-worker");
+    expect(log).toContain("database is locked");
+    expect(outcome).toMatchObject({ point: null, ok: false });
+    expect(await host.onHost(`ls ${local}`)).not.toContain("hourly");
+  });
+
+  test("whose disk is full makes none, says so, and keeps what it has", async () => {
+    const before = await stored();
+    const large = "/var/www/chatbot/data/uploads/large";
+    await host.onHost(`head -c 2M /dev/urandom >${large}; mount -t tmpfs -o size=1m none ${local}`);
+    const { outcome, log } = await unit("daily").finally(() => host.onHost(`umount ${local}; rm ${large}`));
+    expect(log).toContain(`the disk of ${local} is full`);
+    expect(outcome).toMatchObject({ point: null, ok: false });
+    expect(await stored()).toBe(before);
+  });
+
+  test("makes one after the other when two are due at once", async () => {
+    await host.onHost("systemctl start --no-block site-backup@hourly.service site-backup@monthly.service");
+    await host.onHost(
+      "systemctl start site-backup@hourly.service; systemctl start site-backup@monthly.service",
+    );
+    const logs = await host.onHost("cat /var/lib/site-backup/{hourly,monthly}.log");
+    expect(logs).toMatch(/another backup is under way: (hourly|monthly)\//);
+    for (const tier of ["hourly", "monthly"])
+      expect(JSON.parse(await host.onHost(`cat /var/lib/site-backup/${tier}.json`))).toMatchObject({
+        ok: true,
+      });
+  });
+
+  test("removes nothing when its clock is a year ahead, nor when it was", async () => {
+    const before = await stored();
+    const expire = (year: string) =>
+      host.onHost(
+        `d=$(mktemp -d) && printf '#!/bin/sh\\nexec /bin/date -d "${year} year" "$@"\\n' >$d/date && chmod +x $d/date && PATH=$d:$PATH ${programs}/expire ${local} /etc/site-backup/settings.json 2>&1`,
+      );
+    expect(await expire("+1")).toBe("[]\n");
+    expect(await expire("-1")).toMatch(
+      /^nothing was removed: .* is of a time that is yet to come: .*\n\[\]\n$/,
+    );
+    expect(await stored()).toBe(before);
+  });
+
+  test("says that another server does not take its backups, and has them all the same", async () => {
+    await host.onHost("mv /home/keeper/.ssh/authorized_keys /home/keeper/.ssh/away");
+    const { outcome } = await unit("hourly").finally(() =>
+      host.onHost("mv /home/keeper/.ssh/away /home/keeper/.ssh/authorized_keys"),
+    );
+    expect(outcome).toMatchObject({
+      ok: false,
+      sent: { offsite: expect.stringContaining("Permission denied") as string },
+    });
+    expect(await host.onHost(`ls ${local}/${outcome.point ?? ""}`)).toContain("MANIFEST.json");
+  });
+
+  test("cannot read, change or remove what it sent, nor do anything else there", async () => {
+    const asThere = (command: string) =>
+      host.onHost(
+        `ssh -F /dev/null -i /etc/site-backup/key -o IdentitiesOnly=yes -o BatchMode=yes -o HostKeyAlias=offsite -o UserKnownHostsFile=/etc/site-backup/known_hosts -p ${host.machine.port} keeper@${host.machine.address} ${command} 2>&1 || true`,
+      );
+    const hash = "0".repeat(64);
+    expect(await asThere(`'${byHand}/MANIFEST.json 1 ${hash}' <<<x`)).toBe(
+      "refused: this restore point is complete\n",
+    );
+    expect(await asThere(`'${byHand}/logs.tar.zst 1 ${hash}' <<<x`)).toBe(
+      "refused: this restore point is complete\n",
+    );
+    for (const command of ["cat /etc/passwd", "'rm -rf /srv/kept'", `'manual/../../x 1 ${hash}'`])
+      expect(await asThere(command)).toMatch(/^refused: not the name, size and hash/);
+  });
+
+  test("is no longer protected once that is said, and keeps what it made", async () => {
+    const before = await stored();
+    const { exitCode, stderr } = await carriedOut(
+      typed("npx recovery protect --host root@192.0.2.10 --remove", server()),
+    );
+    expect(exitCode, stderr).toBe(0);
+    expect(
+      await host.onHost(
+        "systemctl list-units --all --no-legend 'site-backup@*.timer' | wc -l; ls /etc/systemd/system | grep -c site-backup || true",
+      ),
+    ).toBe("0\n0\n");
+    expect(await stored()).toBe(before);
+  });
+});

@@ -1,0 +1,148 @@
+import { describe, expect, test } from "vitest";
+import { backupTimers, backupUnits } from "../../../runbook/backup-units.ts";
+import { backupSettings, planProtection, planUnprotection } from "../../../runbook/protection.ts";
+import { type Site, siteSchema } from "../../../site/schema.ts";
+import { written, writtenPostgresql } from "./small-site.ts";
+
+const hostKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGPKSUTyz1HwHReFVvD5obVsALAgJRNarH4TRpNePnAS";
+const offsite = {
+  ...{ kind: "ssh", name: "offsite", host: "192.0.2.20", user: "keeper", path: "/srv/kept" },
+  hostKey: `${hostKey} root@keeper`,
+};
+
+function siteWith(
+  changes: object,
+  from: object = written,
+): { site: Site; backups: NonNullable<Site["backups"]> } {
+  const site = siteSchema.parse({ ...from, stores: [...written.stores, offsite], backups: {}, ...changes });
+  if (site.backups === undefined) throw new Error("it has backups");
+  return { site, backups: site.backups };
+}
+
+test("what is packed is what site.yaml names, by its place on the server", () => {
+  const { site, backups } = siteWith({
+    nginx: { site: "club.conf", from: "backup" },
+    restorePoints: { recipients: [`age1${"q".repeat(58)}`] },
+  });
+  expect(backupSettings(site, backups)).toEqual({
+    path: "/var/backups/site",
+    request: {
+      site: "club",
+      recipients: [`age1${"q".repeat(58)}`],
+      signingKey: "/etc/ssh/ssh_host_ed25519_key",
+      databases: [{ name: "club", kind: "sqlite", path: "/var/www/club/data/club.db" }],
+      uploads: [{ path: "/srv/uploads", folder: "/srv/uploads" }],
+      data: [{ path: "data", folder: "/var/www/club/data" }],
+      configuration: {
+        folder: "/var/www/club",
+        files: [".env", "config.php"],
+        named: [
+          {
+            name: "club.conf",
+            from: [
+              "/etc/nginx/sites-available/club",
+              "/etc/nginx/sites-enabled/club.conf",
+              "/etc/nginx/sites-available/club.conf",
+              "/etc/nginx/conf.d/club.conf",
+            ],
+          },
+        ],
+        server: [
+          "/etc/nginx",
+          "/etc/php/8.2/fpm",
+          "/etc/systemd/system/thumbnails.service",
+          "/etc/systemd/system/thumbnails.service.d",
+          "/etc/crontab",
+          "/etc/cron.d",
+          "/var/spool/cron/crontabs",
+        ],
+        certificates: "/etc/letsencrypt",
+      },
+      application: { packed: true, revision: "0".repeat(40), folder: "/var/www/club", owner: "www-data" },
+    },
+    logs: ["/var/log/club.log"],
+    tiers: {
+      hourly: { keepSeconds: 172_800, atLeast: 48, stores: ["offsite"] },
+      daily: { keepSeconds: 604_800, atLeast: 7, stores: ["offsite"] },
+      weekly: { keepSeconds: 2_592_000, atLeast: 5, stores: ["offsite"] },
+      monthly: { keepSeconds: 31_536_000, atLeast: 12, stores: ["offsite"] },
+      manual: { stores: ["offsite"] },
+    },
+    stores: { offsite: { host: "192.0.2.20", port: 22, user: "keeper" } },
+  });
+});
+
+test("a database of PostgreSQL is dumped as the server's own account", () => {
+  const { site, backups } = siteWith({}, writtenPostgresql);
+  expect(backupSettings(site, backups)).toMatchObject({
+    request: {
+      databases: [
+        {
+          ...{ name: "club", kind: "postgresql", server: "/var/run/postgresql", port: "5432" },
+          ...{ account: "postgres", user: "postgres", database: "club_data" },
+        },
+      ],
+    },
+  });
+});
+
+describe("the step", () => {
+  test("is made again for another release or other settings, and for nothing else", () => {
+    const { site, backups } = siteWith({});
+    const triggers = (from: ReturnType<typeof siteWith>, release = "a") =>
+      planProtection(from.site, from.backups, release)[0]?.triggers;
+    expect(triggers(siteWith({}))).toEqual(triggers({ site, backups }));
+    expect(triggers({ site, backups }, "b")).not.toEqual(triggers({ site, backups }));
+    expect(triggers(siteWith({ backups: { at: "03:00" } }))).not.toEqual(triggers({ site, backups }));
+    expect(triggers(siteWith({ backups: { daily: { keep: "8d" } } }))).not.toEqual(
+      triggers({ site, backups }),
+    );
+    expect(planUnprotection(backups)[0]?.id).toBe("backup-schedule");
+  });
+
+  test("tells the server which stores it may believe, by their keys alone", () => {
+    const { site, backups } = siteWith({});
+    expect(planProtection(site, backups, "a")[0]?.inputs).toMatchObject({
+      stores: [{ name: "offsite", hostKey }],
+      needs: ["age", "zstd", "jq", "openssl", "git", "sqlite3"],
+    });
+  });
+});
+
+describe("the units", () => {
+  const texts = (backups: object) =>
+    Object.fromEntries(backupTimers(siteWith({ backups }).backups).map(({ name, text }) => [name, text]));
+
+  test("write into the store and beside databases, and nowhere else", () => {
+    const [service] = backupUnits({ program: "/p", writable: ["/var/backups/site", "/srv/data"] });
+    expect(service?.name).toBe("site-backup@.service");
+    for (const line of [
+      "ExecStart=/p %i",
+      "OnFailure=site-backup-failed@%i.service",
+      "ProtectSystem=strict",
+      "ReadWritePaths=-/var/backups/site -/srv/data",
+      "Nice=10",
+      "IOSchedulingPriority=7",
+    ])
+      expect(service?.text.split("\n")).toContain(line);
+  });
+
+  test("begin when site.yaml says, a little apart, and are made up for", () => {
+    expect(texts({})["site-backup@hourly.timer"]).toBe(
+      [
+        ...["[Unit]", "Description=Backup of the site: hourly", ""],
+        ...["[Timer]", "OnCalendar=*-*-* 00/1:00", "RandomizedDelaySec=5min", "Persistent=yes", ""],
+        ...["[Install]", "WantedBy=timers.target", ""],
+      ].join("\n"),
+    );
+    const calendars = (backups: object) =>
+      Object.values(texts(backups)).map((text) => /^OnCalendar=(.*)$/m.exec(text)?.[1]);
+    expect(calendars({ at: "04:30", hourly: { every: "6h" } })).toEqual([
+      "*-*-* 00/6:00",
+      "*-*-* 04:30",
+      "Sun *-*-* 04:30",
+      "*-*-01 04:30",
+    ]);
+    expect(calendars({ hourly: { every: "24h" } })[0]).toBe("*-*-* 00:00");
+  });
+});
