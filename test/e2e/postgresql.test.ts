@@ -256,6 +256,51 @@ describe("a site on PostgreSQL", { timeout: 900_000 }, () => {
     latest = { point, rows: await rowsOnHost() };
   });
 
+  test("backs itself up: the dump holds what the database does, and restores to it", async () => {
+    const { address, port, hostKey } = host.machine;
+    const key = join(work, "key");
+    await execa("age-keygen", ["-o", key]);
+    const { stdout: recipient } = await execa("age-keygen", ["-y", key]);
+    const site = join(host.directory, "protected.yaml");
+    await writeFile(
+      site,
+      [
+        await readFile(host.site, "utf8"),
+        `  - { kind: ssh, name: offsite, host: "${address}", port: ${port}, user: nobody, path: /srv, hostKey: "${hostKey}" }`,
+        `restorePoints: { signers: ["${hostKey}"], recipients: ["${recipient}"], identity: BACKUP_KEY }`,
+        `secrets: [{ name: BACKUP_KEY, from: "file:key" }]`,
+        "backups: {}",
+        "",
+      ].join("\n"),
+    );
+    const named = ["--host", `root@${address}`, "--host-key", hostKey];
+    const done = await host.recovery("protect", "--site", site, ...named);
+    expect(done.exitCode, done.stderr).toBe(0);
+    const { stdout, stderr } = await host.recovery(
+      "backup",
+      "--site",
+      site,
+      ...named,
+      "--database",
+      "--json",
+    );
+    const { point } = JSON.parse(stdout) as { point: string };
+    const folder = join(host.machine.rootDirectory, "var/backups/site", point);
+    expect(JSON.parse(await readFile(join(folder, "MANIFEST.json"), "utf8")), stderr).toMatchObject({
+      errors: [],
+      warnings: [],
+    });
+    const opened = async (member: string, use: string) => {
+      const open = `age --decrypt --identity "$0" "$1/${member}.zst.age" | zstd -dc | ${use}`;
+      return (await execa("bash", ["-o", "pipefail", "-c", open, key, folder])).stdout;
+    };
+    expect(lines(await opened("database-admin.dump", "pg_restore --file -"))).toEqual(await rowsOnHost());
+    const roles = await opened("inventory.tar", "tar -xO database-admin.dump.roles.sql");
+    expect(roles).toContain("CREATE ROLE chatbot");
+    expect(roles).not.toContain("PASSWORD");
+    await host.recovery("protect", "--site", site, ...named, "--remove");
+  });
+
   test("gets its application back alone: the server of its database is not stopped, and no row changes", async () => {
     await query("INSERT INTO conversations (id, agent_id, created_at) VALUES ('since', 1, 'now')");
     await host.onHost("rm -r /var/www/chatbot; systemctl stop nginx");
