@@ -229,6 +229,8 @@ export function planCompleteFailure(request: CompleteFailureRequest): Step[] {
       title: "Everything put in place",
       runbook: "1.6",
       inputs: {
+        application: path,
+        keep: [],
         folders: folders.map((folder) => ({ path: folder.path, kind: folder.kind })),
         databases,
         configuration,

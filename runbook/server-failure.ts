@@ -87,9 +87,8 @@ function onOwnHost(steps: readonly Step[], site: Site, part: Part, { address, fr
   if (part === "application") {
     const reach = "reach-databases";
     return steps.flatMap((step): Step[] => {
+      // The restore replaces what stands there: not before the database was reached.
       const after = step.after.map((id) => (id === "stage-databases" ? reach : id));
-      // It replaces what stands there: not before the database was reached.
-      if (step.id === "application") return [];
       if (step.id !== "stage-databases") return [{ ...step, after }];
       return [
         {
@@ -103,9 +102,6 @@ function onOwnHost(steps: readonly Step[], site: Site, part: Part, { address, fr
           budgetSeconds: 60,
           timeoutSeconds: 300,
         },
-        ...steps
-          .filter(({ id }) => id === "application")
-          .map((application) => ({ ...application, after: [...application.after, reach] })),
       ];
     });
   }
@@ -178,13 +174,6 @@ function forApplication({ id, script, inputs }: Step, site: Site, { address }: D
         ...Object.fromEntries(Object.entries(inputs).map(([name, list]) => [name, without(list, servers)])),
         held: servers,
       };
-    case "application":
-      return {
-        keep: databaseFiles(site)
-          .map((file) => hostPath(site, file))
-          .filter((file) => file.startsWith(`${site.application.path}/`)),
-        units: servingUnits(site),
-      };
     case "unpack":
       return {
         members: without(
@@ -197,6 +186,9 @@ function forApplication({ id, script, inputs }: Step, site: Site, { address }: D
     case "restore":
       return {
         databases: [],
+        keep: databaseFiles(site)
+          .map((file) => hostPath(site, file))
+          .filter((file) => file.startsWith(`${site.application.path}/`)),
         ...("leads" in inputs ? { leads: address === undefined ? [] : ledTo(site, address) } : {}),
       };
     default:
@@ -218,6 +210,7 @@ function forDatabaseServer(step: Step, site: Site): Facts {
       return { databases: asList(inputs["databases"]).map(withoutEnvironment) };
     case "restore":
       return {
+        application: "",
         databases: asList(inputs["databases"]).map(withoutEnvironment),
         folders: [],
         configuration: [],
@@ -245,7 +238,7 @@ function forDatabase({ id, inputs }: Step, site: Site): Facts {
     case "stage-databases":
       return { databases };
     case "restore":
-      return { databases, folders: [], configuration: [] };
+      return { application: "", databases, folders: [], configuration: [] };
     // What renews and guards is the other part's.
     case "finish":
       return { units: [] };

@@ -37,7 +37,7 @@ sqlite_violated() {
   jq -Rnc '[inputs | split("|") | "\(.[0]) without its \(.[2])"] | group_by(.) | map({(.[0]): length}) | add // {}' < <(printf '%s' "$lines")
 }
 
-# Or it waits beside the application's folder, when the step `application` was cut off.
+# Or it waits beside the application's folder, when the step `restore` was cut off.
 sqlite_standing() { [[ -s $(of_database path) || -s $(input path).recovery-kept$(of_database path) ]]; }
 
 sqlite_stage() {

@@ -268,6 +268,34 @@ describe("a rebuild", { timeout: 600_000 }, () => {
     }
   });
 
+  test("of the same point over it replaces nothing, the application neither, until all of the point is proven", async () => {
+    const point = ["--point", basename(host.sample.archive, ".tar.gz")];
+    const before = (await attempts()).length;
+    await host.onHost(
+      "touch /var/www/chatbot/since && mount -t tmpfs -o nr_inodes=1 tmpfs /var/lib/recovery/restored",
+    );
+    const again = () => host.recovery(...rebuildArguments(...point, "--again", host.machine.address));
+    const failed = await again();
+    expect({ exitCode: failed.exitCode, outcome: recordOf(failed.stdout).outcome }).toEqual({
+      exitCode: 1,
+      outcome: "failed",
+    });
+    const since = (await attempts()).slice(before);
+    expect(since).toContain("application done");
+    expect(since).not.toContain("restore done");
+    await visit(host);
+    expect(await agents()).toBe("20\n");
+    await host.onHost("test -e /var/www/chatbot/since && umount /var/lib/recovery/restored");
+
+    const { exitCode, stderr } = await again();
+    expect(exitCode, stderr).toBe(0);
+    expect(
+      await host.onHost(
+        "ls -d /var/www/chatbot* && find /var/lib/recovery/replaced -name since | grep -o /var/www.*",
+      ),
+    ).toBe("/var/www/chatbot\n/var/www/chatbot/since\n");
+  });
+
   test("of a host that was installed anew at the same address is refused until its new key is given, and then does everything again", async () => {
     const point = ["--point", basename(host.sample.archive, ".tar.gz")];
     const before = await attempts();

@@ -91,6 +91,8 @@ const staged = (database: ExpectedDatabase): Step[] => [
     runbook: "1.6",
     script: "restore",
     inputs: {
+      application: "/var/www/club",
+      keep: [],
       folders: [
         { path: "/var/www/club/data", kind: "data" },
         { path: "/srv/uploads", kind: "uploads" },

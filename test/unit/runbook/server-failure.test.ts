@@ -63,19 +63,16 @@ test("the application alone: all steps but the database's, which keeps its file 
       inputs: { part: "application", databases: [sqlite] },
     },
     "download-packages": { inputs: { held: [] } },
-    application: {
-      inputs: {
-        keep: ["/var/www/club/data/club.db"],
-        units: ["php8.2-fpm.service", "nginx.service", "thumbnails.service"],
-      },
-    },
     unpack: {
       inputs: {
         members: ["data/app_data.tar.gz", "files/uploads.tar.gz", "config/.env", "config/config.php"],
       },
     },
     "stage-databases": null,
-    restore: { inputs: { databases: [] }, after: ["unpack", "stage-files", "application"] },
+    restore: {
+      inputs: { databases: [], keep: ["/var/www/club/data/club.db"] },
+      after: ["unpack", "stage-files", "application"],
+    },
     health: { inputs: health({ restored: true, readOnly: true }) },
   });
 });
@@ -90,7 +87,7 @@ test("the database alone: its steps, owners and modes, the units that were stopp
     unpack: { inputs: { members: ["database/club.db.gz"] } },
     "stage-files": null,
     restore: {
-      inputs: { folders: [], configuration: [] },
+      inputs: { application: "", folders: [], configuration: [] },
       after: ["stage-databases", "unpack", "install-building-packages"],
     },
     configuration: null,
@@ -112,7 +109,7 @@ describe("a PostgreSQL server", () => {
     const {
       "download-packages": download,
       "install-building-packages": install,
-      application,
+      restore,
     } = differences("application", site);
     const left = byId(planServerFailure(whole(site), site, "application"));
     expect(download).toMatchObject({ inputs: { held: ["postgresql-15"] } });
@@ -124,7 +121,7 @@ describe("a PostgreSQL server", () => {
       expect(list).not.toContain("postgresql-15");
       expect(list).toContain("postgresql-client-15");
     }
-    expect(application).toMatchObject({ inputs: { keep: [] } });
+    expect(restore).toMatchObject({ inputs: { databases: [] } });
   });
 
   test("whose database comes back must be the one that the configuration in place leads to", () => {
@@ -158,7 +155,7 @@ describe("a PostgreSQL server of its own", () => {
   });
 
   test("stays as it is when the application comes back: it is only asked whether it lets the new host in", () => {
-    const { restore, health, provision, application, ...others } = differences("application", site, {
+    const { restore, health, provision, ...others } = differences("application", site, {
       address: "10.0.0.6",
     });
     expect(others).toMatchObject({
@@ -166,7 +163,6 @@ describe("a PostgreSQL server of its own", () => {
       "stage-databases": null,
     });
     expect(provision).toMatchObject({ triggers: triggers("application") });
-    expect(application).toMatchObject({ after: ["install-building-packages", "reach-databases"] });
     expect(restore).toEqual({
       inputs: { databases: [], leads: [{ ...database, address: "10.0.0.6" }] },
       after: ["reach-databases", "stage-files", "application"],
@@ -201,14 +197,13 @@ describe("a PostgreSQL server of its own", () => {
       "stage-files": null,
       restore: {
         inputs: {
-          ...{
-            databases: [alone],
-            folders: [],
-            configuration: [],
-            environmentFile: "",
-            units: [],
-            leads: [],
-          },
+          application: "",
+          databases: [alone],
+          folders: [],
+          configuration: [],
+          environmentFile: "",
+          units: [],
+          leads: [],
         },
         secrets: ["password-of-club"],
         after: ["stage-databases", "unpack", "install-building-packages"],
