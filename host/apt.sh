@@ -72,10 +72,11 @@ reinstall_damaged() {
   sync && rm "$unflushed"
 }
 
+# Debian publishes four times a day.
+lists_stamp=/var/lib/apt/lists/recovery-updated
 update_lists() {
-  local stamp=/run/recovery-lists-updated
-  if [[ -n $(find "$stamp" -mmin -10 2>/dev/null) ]]; then return 0; fi
+  if [[ -n $(find "$lists_stamp" -mmin -360 2>/dev/null) ]]; then return 0; fi
   # Without this mode apt counts it as done when no list could be fetched, and knows of no package afterwards.
   patiently apt update -o APT::Update::Error-Mode=any || return 1
-  touch "$stamp"
+  touch "$lists_stamp"
 }

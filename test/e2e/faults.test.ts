@@ -128,7 +128,7 @@ describe("a rebuild", { timeout: 600_000 }, () => {
     // Each pause between two tries is told here, and nobody waits for it.
     await host.onHost(
       [
-        "mv /etc/apt/apt.conf.d/00recovery-proxy /root/proxy && rm -f /run/recovery-lists-updated",
+        "mv /etc/apt/apt.conf.d/00recovery-proxy /root/proxy && rm -f /var/lib/apt/lists/recovery-updated",
         `echo 'Acquire::http::Proxy "http://127.0.0.1:1"; Acquire::Retries "0";' >/etc/apt/apt.conf.d/00test-proxy`,
         "printf '#!/bin/sh\\necho tried >>/root/pauses\\n' >/usr/local/bin/sleep && chmod 755 /usr/local/bin/sleep",
       ].join(" && "),
@@ -334,7 +334,7 @@ describe("a rebuild", { timeout: 600_000 }, () => {
       [
         "apt-get -qq update && apt-get -qq -y install --no-install-recommends faketime >/dev/null",
         `systemctl set-environment LD_PRELOAD=${library} && echo 'SetEnv LD_PRELOAD=${library}' >>/etc/ssh/sshd_config`,
-        "echo -4000d >/etc/faketimerc && rm -f /run/recovery-lists-updated && systemctl restart ssh",
+        "echo -4000d >/etc/faketimerc && rm -f /var/lib/apt/lists/recovery-updated && systemctl restart ssh",
         "printf '#!/bin/sh\\n' >/usr/local/bin/sleep && chmod 755 /usr/local/bin/sleep",
       ].join(" && "),
     );
