@@ -1,5 +1,5 @@
 import type { Site } from "../site/schema.ts";
-import { checkRequest, databaseServerRequest, servingUnits, type CheckOptions } from "./checks.ts";
+import { checkRequest, databaseServerRequest, type CheckOptions } from "./checks.ts";
 import {
   databaseFacts,
   databaseFiles,
