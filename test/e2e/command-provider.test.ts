@@ -319,7 +319,7 @@ describe("our command plugin", () => {
     await new Promise((resolve) => silent.once("listening", resolve));
     const { errors, shown } = await stack.up({
       args: { create: "true" },
-      connection: { port: (silent.address() as AddressInfo).port, dialErrorLimit: 1, perDialTimeout: 1 },
+      connection: { port: (silent.address() as AddressInfo).port, dialErrorLimit: 1, perDialTimeout: 3 },
     });
     silent.close();
     expect(errors[0]).toContain("is silent.");

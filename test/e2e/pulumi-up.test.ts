@@ -15,6 +15,7 @@ import { startAgent } from "../../ssh/agent.ts";
 import { fingerprint } from "../../ssh/connection.ts";
 import { prepareRecovery, sitePoints, type PreparedRecovery } from "../../stacks/prepare.ts";
 import { declareRecovery, hostSession } from "../../stacks/recovery.ts";
+import { run } from "./drill-process.ts";
 import { recoveryHost, say, trustAnAuthority, type RecoveryHost } from "./recovery-host.ts";
 import { typed } from "./typed.ts";
 
@@ -305,22 +306,27 @@ describe.skipIf(vendors === undefined)("plain pulumi, with nothing but the vendo
   /** A line of the documentation. Who types it on a terminal is asked once more before anything is done. */
   const asTyped = (line: string) => carriedOut("bash", "-c", line);
 
+  const environment = () => ({
+    ...Object.fromEntries(
+      Object.keys(process.env)
+        .filter((name) => name.startsWith("PULUMI_"))
+        .map((name) => [name, undefined]),
+    ),
+    PATH: `${vendors ?? ""}${delimiter}${process.env["PATH"] ?? ""}`,
+    PULUMI_BACKEND_URL: `file://${join(host.directory, "backend")}`,
+    PULUMI_HOME: join(host.directory, "pulumi-home"),
+    PULUMI_CONFIG_PASSPHRASE: "not a secret",
+    PULUMI_SKIP_UPDATE_CHECK: "true",
+    PULUMI_SKIP_CONFIRMATIONS: "true",
+    PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true",
+    ...host.environment,
+  });
+
   async function carriedOut(command: string, ...args: string[]) {
-    const settings = Object.keys(process.env).filter((name) => name.startsWith("PULUMI_"));
     const { exitCode, stdout, stderr } = await execa(command, args, {
       cwd: project,
       reject: false,
-      env: {
-        ...Object.fromEntries(settings.map((name) => [name, undefined])),
-        PATH: `${vendors ?? ""}${delimiter}${process.env["PATH"] ?? ""}`,
-        PULUMI_BACKEND_URL: `file://${join(host.directory, "backend")}`,
-        PULUMI_HOME: join(host.directory, "pulumi-home"),
-        PULUMI_CONFIG_PASSPHRASE: "not a secret",
-        PULUMI_SKIP_UPDATE_CHECK: "true",
-        PULUMI_SKIP_CONFIRMATIONS: "true",
-        PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true",
-        ...host.environment,
-      },
+      env: environment(),
     });
     return { exitCode, output: `${stdout}\n${stderr}`, stdout };
   }
@@ -373,6 +379,30 @@ describe.skipIf(vendors === undefined)("plain pulumi, with nothing but the vendo
     expect(await sshdLog()).toBe(before);
   });
 
+  test("is given up with Ctrl-C, pressed twice, when its host vanishes; what ran on the host goes on", async () => {
+    await host.onHost(
+      [
+        String.raw`printf '%s\n' '#!/bin/sh' 'while [ -e /root/held ]; do sleep 0.1; done' 'exec /usr/bin/chown "$@"' >/usr/local/bin/chown`,
+        "chmod 755 /usr/local/bin/chown && touch /root/held",
+      ].join(" && "),
+    );
+    const up = run("pulumi", ["up", "--yes", "--non-interactive"], {
+      cwd: project,
+      env: { ...process.env, ...environment() },
+    });
+    await Promise.race([
+      host.onHost("until pgrep -fx '/bin/sh /usr/local/bin/chown .*'; do sleep 0.1; done"),
+      up.ended,
+    ]);
+    await host.withoutNetwork(async () => {
+      process.kill(-up.pid, "SIGINT");
+      await up.says("cancel");
+      process.kill(-up.pid, "SIGINT");
+      expect(await up.ended, up.stderr()).not.toBe(0);
+    });
+    await host.onHost("rm /root/held /usr/local/bin/chown");
+  });
+
   test("brings the site back", async () => {
     const { exitCode, output } = await asTyped(
       typed(
@@ -393,6 +423,12 @@ describe.skipIf(vendors === undefined)("plain pulumi, with nothing but the vendo
       restorePoint: (await thePin()).id,
       dataTime: host.sample.time.toISOString(),
     });
+  });
+
+  test("warns of what was interrupted until it is told to forget it", async () => {
+    expect((await pulumi("preview")).output).toContain("pending operations");
+    expect((await asTyped(typed("pulumi refresh --clear-pending-creates --yes"))).exitCode).toBe(0);
+    expect((await pulumi("preview")).output).not.toContain("pending operations");
   });
 
   test("changes nothing a second time, nor at a refresh, and dials nobody", async () => {
