@@ -1,19 +1,12 @@
 import { Command } from "commander";
 import { runChecks } from "../run/check.ts";
-import { meetHost } from "../run/meet-host.ts";
-import { stateDirectory } from "../run/state-directory.ts";
-import { loadSite } from "../site/load.ts";
 import { exitCodes } from "../site/operator-error.ts";
-import { ask, atTerminal } from "./ask.ts";
 import { display, progressOutput } from "./display.ts";
 import { examples } from "./examples.ts";
 import { interruption } from "./interruption.ts";
-import { target } from "./target.ts";
+import { aboutSiteHost, siteHost, type SiteHostOptions } from "./site-host.ts";
 
-interface Options {
-  site: string;
-  host: string;
-  hostKey?: string;
+interface Options extends SiteHostOptions {
   restored: boolean;
   readOnly: boolean;
   install: boolean;
@@ -21,11 +14,8 @@ interface Options {
 }
 
 export function checkCommand(): Command {
-  return new Command("check")
+  return aboutSiteHost(new Command("check"), "the host")
     .description("ask the site's checks on its host, now, whoever set it up")
-    .requiredOption("--host <host>", "the host: [USER@]ADDRESS[:PORT]")
-    .option("--host-key <key>", "its public host key: 'ssh-ed25519 AAAA…'; without, the one that is known")
-    .option("--site <file>", "the site's configuration", "site.yaml")
     .option("--restored", "compare with the restore point that the host was restored from as well", false)
     .option(
       "--read-only",
@@ -46,13 +36,7 @@ export function checkCommand(): Command {
         reporter.say(line);
       };
       const { signal } = interruption("kill", say);
-      const loaded = await loadSite(options.site);
-      const met = await meetHost(target(options.host, options.hostKey), {
-        stateFolder: stateDirectory(loaded.site.name),
-        flag: "--host-key",
-        ask: atTerminal() ? ask : undefined,
-        signal,
-      });
+      const { loaded, met } = await siteHost(options, signal);
       const results = await runChecks({
         loaded,
         target: met.target,

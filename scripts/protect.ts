@@ -1,30 +1,20 @@
 import { Command } from "commander";
-import { meetHost } from "../run/meet-host.ts";
 import { operator } from "../run/operator.ts";
 import { protect } from "../run/protect.ts";
-import { stateDirectory } from "../run/state-directory.ts";
-import { loadSite } from "../site/load.ts";
-import { ask, atTerminal } from "./ask.ts";
 import { examples } from "./examples.ts";
 import { interruption } from "./interruption.ts";
-import { target } from "./target.ts";
+import { aboutSiteHost, siteHost, type SiteHostOptions } from "./site-host.ts";
 
-interface Options {
-  site: string;
-  host: string;
-  hostKey?: string;
+interface Options extends SiteHostOptions {
   remove: boolean;
   json: boolean;
 }
 
 export function protectCommand(): Command {
-  return new Command("protect")
+  return aboutSiteHost(new Command("protect"), "the server")
     .description(
       "have a living server make its own backups, as site.yaml says; what was done is not done again",
     )
-    .requiredOption("--host <host>", "the server: [USER@]ADDRESS[:PORT]")
-    .option("--host-key <key>", "its public host key: 'ssh-ed25519 AAAA…'; without, the one that is known")
-    .option("--site <file>", "the site's configuration", "site.yaml")
     .option("--remove", "it makes none any more; those that it made stay", false)
     .option("--json", "print what the server told of itself as one JSON document", false)
     .option("--debug", "show where an error came from", false)
@@ -34,13 +24,7 @@ export function protectCommand(): Command {
         console.error(line);
       };
       const { signal } = interruption("kill", say);
-      const { site } = await loadSite(options.site);
-      const met = await meetHost(target(options.host, options.hostKey), {
-        stateFolder: stateDirectory(site.name),
-        flag: "--host-key",
-        ask: atTerminal() ? ask : undefined,
-        signal,
-      });
+      const { met } = await siteHost(options, signal);
       const { agentSocketPath, ...host } = met.target;
       const facts = await protect({
         siteFile: options.site,
