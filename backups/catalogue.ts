@@ -83,12 +83,18 @@ export async function listPoints(
   );
   // Most are links: what they name is known by now, and is not read twice.
   const aliases = await inTurns(files.filter(isAlias), width, look);
-  const folders = await inTurns(entries.filter(isTier), 1, async ({ name: tier }) =>
-    inTurns(await opened.list(tier), width, async (entry) => {
+  const folders = await inTurns(entries.filter(isTier), 1, async ({ name: tier }) => {
+    const { entries, within } = await opened.listBoth(tier);
+    const manifests = [...within].flatMap(([folder, files]) =>
+      timeOfFolder(folder) === undefined ? [] : files.filter(isManifest),
+    );
+    const many = await opened.readMany(manifests);
+    return inTurns(entries, width, async (entry) => {
       either.throwIfAborted();
-      return readFolder(store, tier, entry, expected, reading).catch(stopping);
-    }),
-  );
+      const files = within.get(entry.name) ?? [];
+      return readFolder(store, tier, entry, files, many, expected, reading).catch(stopping);
+    });
+  });
   return sorted([...withAliases(points, aliases), ...folders.flat()]);
 }
 
@@ -97,11 +103,20 @@ function strayEntry(store: Store, id: string, storedAt: Date, reason: string): R
   return unreadPoint({ ...facts, mustBeSigned: false }, { form: "foreign", id }, "foreign", reason);
 }
 
-/** An entry of a tier's folder: a point of our own format, if it is a restore point at all. */
+const manifestNames = ["MANIFEST.json", "MANIFEST.json.sig"] as const;
+function isManifest(file: StoredFile | StoredOddity): file is StoredFile {
+  return (
+    !("reason" in file) && manifestNames.some((name) => name === file.name) && file.bytes <= manifestBytes
+  );
+}
+
+/** An entry of a tier's folder: a point of our own format, if it is a restore point at all. `many` were read already, by their paths. */
 async function readFolder(
   store: Store,
   tier: string,
   folder: StoredFile | StoredOddity,
+  entries: (StoredFile | StoredOddity)[],
+  many: ReadonlyMap<string, Buffer>,
   expected: Expectation,
   reading: Reading,
 ): Promise<RestorePoint> {
@@ -114,11 +129,12 @@ async function readFolder(
     return strayEntry(store, id, modifiedAt, "not a name that a restore point's folder has");
   }
   try {
-    const entries = await opened.list(id);
     const files = entries.filter((entry) => !("reason" in entry)) as StoredFile[];
-    const read = async (wanted: string) => {
+    const read = async (wanted: (typeof manifestNames)[number]) => {
       const file = files.find((one) => one.name === wanted);
-      return file === undefined ? null : ((await opened.read(file, beginning)) ?? null);
+      if (file === undefined) return null;
+      if (!isManifest(file)) throw new Error(`its ${wanted} is longer than one can be`);
+      return many.get(file.path) ?? (await opened.read(file, whole)) ?? null;
     };
     const manifest = await read("MANIFEST.json");
     const signature = manifest && (await read("MANIFEST.json.sig"));
@@ -148,16 +164,10 @@ async function readFolder(
   }
 }
 
-/** As much of a file as a manifest may be long. */
-async function beginning(bytes: AsyncIterable<Buffer>): Promise<Buffer> {
+async function whole(bytes: AsyncIterable<Buffer>): Promise<Buffer> {
   const chunks: Buffer[] = [];
-  let length = 0;
-  for await (const chunk of bytes) {
-    chunks.push(chunk);
-    length += chunk.length;
-    if (length >= manifestBytes) break;
-  }
-  return Buffer.concat(chunks).subarray(0, manifestBytes);
+  for await (const chunk of bytes) chunks.push(chunk);
+  return Buffer.concat(chunks);
 }
 
 /** The files of a folder, each read from end to end; one that changes meanwhile has no hash that could be right. */

@@ -12,6 +12,16 @@ export function directoryStore(store: DirectoryStore, siteDirectory: string): St
   const directory = resolve(siteDirectory, store.path);
   return {
     list: (folder = ".") => listDirectory(store.name, join(directory, folder)),
+    listBoth: async (folder) => {
+      const entries = await listDirectory(store.name, join(directory, folder));
+      const within = entries
+        .filter((entry) => "reason" in entry && entry.isFolder)
+        .map(
+          async ({ name }) => [name, await listDirectory(store.name, join(directory, folder, name))] as const,
+        );
+      return { entries, within: new Map(await Promise.all(within)) };
+    },
+    readMany: () => Promise.resolve(new Map()),
     read: readStored,
     relayed: (file, name) => ({ name, path: join(directory, file) }),
   };

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
-import { mkdir, rename, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { execa, type Options } from "execa";
 import { z } from "zod";
@@ -20,7 +21,12 @@ const flags = ["--config=", "--contimeout=15s", "--timeout=30s", "--low-level-re
 export function sshStore(store: SshStore): StoreReader {
   const remote = sshRemote(store);
   return {
-    list: (folder) => list(store, remote, folder),
+    list: async (folder = ".") => {
+      if (folder === ".") await meet(store); // always the first that is listed
+      return (await list(store, remote, folder)).map((entry) => listed(store, entry, folder)).sort(byName);
+    },
+    listBoth: (folder) => listBoth(store, remote, folder),
+    readMany: (files) => readMany(store, remote, files),
     read: (file, visit) => read(store, remote, file, visit),
     relayed: (file) => ({ name: basename(file), remote: below(remote, dirname(file)) }),
   };
@@ -58,6 +64,8 @@ function knownHostsFile({ host, port, hostKey }: SshStore): string {
 const notFound = { folder: 3, file: 4 };
 
 const entrySchema = z.object({
+  /** Below the folder that was listed. */
+  Path: z.string(),
   Name: z.string(),
   Size: z.number(),
   ModTime: z.coerce.date(),
@@ -67,10 +75,10 @@ const entrySchema = z.object({
 async function list(
   store: SshStore,
   remote: RcloneRemote,
-  folder = ".",
-): Promise<(StoredFile | StoredOddity)[]> {
-  if (folder === ".") await meet(store); // always the first that is listed
-  const { exitCode, stdout, why } = await rclone(["lsjson", below(remote, folder).path], remote);
+  folder: string,
+  ...options: string[]
+): Promise<z.infer<typeof entrySchema>[]> {
+  const { exitCode, stdout, why } = await rclone(["lsjson", ...options, below(remote, folder).path], remote);
   if (exitCode !== 0) {
     throw unreadable(
       store,
@@ -78,11 +86,53 @@ async function list(
       "correct `path` in site.yaml, or see that the account may read it: sftp shows what it sees",
     );
   }
-  return z
-    .array(entrySchema)
-    .parse(JSON.parse(stdout))
-    .map((entry) => listed(store, entry, folder))
-    .sort((one, other) => (one.name < other.name ? -1 : 1));
+  return z.array(entrySchema).parse(JSON.parse(stdout));
+}
+
+const byName = (one: { name: string }, other: { name: string }) => (one.name < other.name ? -1 : 1);
+
+/** To log in takes longer than all else: one login for all folders. */
+async function listBoth(store: SshStore, remote: RcloneRemote, folder: string) {
+  const all = await list(store, remote, folder, "--recursive", "--max-depth=2");
+  const of = (parent: string) =>
+    all
+      .filter(({ Path: path }) => dirname(path) === parent)
+      .map((entry) => listed(store, entry, parent === "." ? folder : `${folder}/${parent}`))
+      .sort(byName);
+  const entries = of(".");
+  const folders = entries.filter((entry) => "reason" in entry && entry.isFolder);
+  return { entries, within: new Map(folders.map(({ name }) => [name, of(name)])) };
+}
+
+/** The same for files: what came as it was listed, by size and time, is there. */
+async function readMany(
+  store: SshStore,
+  remote: RcloneRemote,
+  files: readonly StoredFile[],
+): Promise<ReadonlyMap<string, Buffer>> {
+  const read = new Map<string, Buffer>();
+  if (files.length === 0) return read;
+  const folder = await mkdtemp(join(tmpdir(), "recovery-store-"));
+  try {
+    const paths = files.map(({ path }) => path.slice(store.path.length + 1));
+    const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
+    // None of them may have grown without end meanwhile.
+    const bounded = ["--max-transfer", String(2 * bytes), "--cutoff-mode=hard"];
+    await rclone(
+      ["copy", "--no-traverse", "--files-from-raw=-", ...bounded, remote.path, folder],
+      remote,
+      paths.join("\n"),
+    );
+    for (const [at, file] of files.entries()) {
+      const copy = join(folder, paths[at] ?? "");
+      const look = await stat(copy).catch(() => undefined);
+      if (look?.size === file.bytes && look.mtime.getTime() === file.modifiedAt.getTime())
+        read.set(file.path, await readFile(copy));
+    }
+    return read;
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
 }
 
 function listed(
@@ -189,9 +239,12 @@ function surroundings(remote: RcloneRemote) {
 async function rclone(
   command: string[],
   remote: RcloneRemote,
+  input = "",
 ): Promise<{ exitCode: number | undefined; stdout: string; why: string }> {
   const ended = await execa("rclone", [...flags, ...command], {
     ...surroundings(remote),
+    stdin: "pipe",
+    input,
     encoding: "utf8",
     timeout: listSeconds * 1000,
   });

@@ -28,6 +28,19 @@ export interface StoreReader {
    */
   list(folder?: string): Promise<(StoredFile | StoredOddity)[]>;
   /**
+   * What lies in a folder of the store's, by name, and in each folder there: `within` has it by that folder's name.
+   *
+   * @throws OperatorError when there is no such folder or it cannot be read.
+   */
+  listBoth(folder: string): Promise<{
+    entries: (StoredFile | StoredOddity)[];
+    within: ReadonlyMap<string, (StoredFile | StoredOddity)[]>;
+  }>;
+  /**
+   * Many small listed files at once, by their paths, where that saves time. What is not among them, `read` tells why.
+   */
+  readMany(files: readonly StoredFile[]): Promise<ReadonlyMap<string, Buffer>>;
+  /**
    * Reads a listed file: `visit` gets its bytes, as many as were listed. The result is undefined when the file was changed
    * or replaced meanwhile: what was read is then worth nothing.
    *

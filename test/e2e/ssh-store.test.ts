@@ -1,5 +1,13 @@
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
@@ -10,6 +18,7 @@ import { prepareSample } from "../../examples/chatbot/prepare.ts";
 import { exitCodes } from "../../site/operator-error.ts";
 import { siteSchema, type Store } from "../../site/schema.ts";
 import { startRelay } from "../../ssh/relay.ts";
+import { manifest } from "../unit/backups/manifests.ts";
 import { needed } from "./recovery-host.ts";
 import { makeKey, startAgent, startSshd, type LoopbackSshd } from "./loopback-sshd.ts";
 
@@ -68,6 +77,44 @@ test("its points are those that the same folder has on this computer, although t
   const known = logins();
   expect(await listPoints(store(), directory, { site: "club", signers: [] })).toEqual(points);
   expect(logins() - known).toBe(2);
+});
+
+test("many points of our own format are listed with a few logins, as they are in the same folder on this computer", async () => {
+  const point = manifest();
+  const days = Array.from({ length: 28 }, (_, day) => String(day + 1).padStart(2, "0"));
+  const tier = join(folder, "daily");
+  for (const day of days) {
+    const [startedAt, endedAt] = [`2026-02-${day}T02:00:00Z`, `2026-02-${day}T02:10:00Z`];
+    const one = join(tier, `202602${day}T020000Z`);
+    mkdirSync(one, { recursive: true });
+    for (const { name, bytes } of point.members) writeFileSync(join(one, name), Buffer.alloc(bytes));
+    writeFileSync(join(one, "MANIFEST.json"), JSON.stringify({ ...point, startedAt, endedAt }));
+    utimesSync(join(one, "MANIFEST.json"), new Date(endedAt), new Date(endedAt));
+  }
+  // As no manifest is.
+  writeFileSync(join(tier, "20260228T020000Z", "MANIFEST.json"), Buffer.alloc(2 * 1024 ** 2));
+  try {
+    const expected = { site: "club", signers: [] };
+    const before = logins();
+    const points = await listPoints(store(), directory, expected);
+    expect(logins() - before).toBeLessThan(20);
+    const own = points.filter(({ file }) => file.startsWith("daily/"));
+    expect(own.filter(({ state }) => state === "complete").map(({ id }) => id)).toEqual(
+      days
+        .slice(0, 27)
+        .reverse()
+        .map((day) => `daily/202602${day}T020000Z`),
+    );
+    expect(own.filter(({ state }) => state === "damaged").length).toBe(1);
+    const here = await listPoints({ ...store(), kind: "directory" }, directory, expected);
+    expect(own).toEqual(
+      here
+        .filter(({ file }) => file.startsWith("daily/"))
+        .map((one) => expect.objectContaining({ ...one, storedAt: expect.any(String) as string })),
+    );
+  } finally {
+    rmSync(tier, { recursive: true });
+  }
 });
 
 test("it is read through the relay, and of it no other file than the one that was named", async () => {
