@@ -107,11 +107,8 @@ test("many points of our own format are listed with a few logins, as they are in
     );
     expect(own.filter(({ state }) => state === "damaged").length).toBe(1);
     const here = await listPoints({ ...store(), kind: "directory" }, directory, expected);
-    expect(own).toEqual(
-      here
-        .filter(({ file }) => file.startsWith("daily/"))
-        .map((one) => expect.objectContaining({ ...one, storedAt: expect.any(String) as string })),
-    );
+    const timeless = (points: typeof own) => points.map((point) => ({ ...point, storedAt: "" }));
+    expect(timeless(own)).toEqual(timeless(here.filter(({ file }) => file.startsWith("daily/"))));
   } finally {
     rmSync(tier, { recursive: true });
   }
