@@ -15,7 +15,15 @@ type SshStore = Extract<Store, { kind: "ssh" }>;
 
 /** Whoever does not list a folder in this time is not waited for. Logging in has 15 s of its own (ssh/connection.ts). */
 const listSeconds = 60;
-const flags = ["--config=", "--contimeout=15s", "--timeout=30s", "--low-level-retries=1", "--retries=1"];
+const flags = [
+  "--config=",
+  "--checkers=4",
+  "--transfers=4",
+  "--contimeout=15s",
+  "--timeout=30s",
+  "--low-level-retries=1",
+  "--retries=1",
+];
 
 /** A folder on a server of one's own, read by rclone over sftp. Its bytes pass through; no copy of them is made here. */
 export function sshStore(store: SshStore): StoreReader {
