@@ -115,6 +115,32 @@ describe("a server that keeps backups", { timeout: 30_000 }, () => {
     );
   });
 
+  test("adds nothing to a point that became complete, nor to a name that was taken, while it was coming", async () => {
+    const slow = (name: string, content: string) => {
+      const child = spawn("bash", [program, folder, "1"], {
+        env: { ...process.env, SSH_ORIGINAL_COMMAND: asked(name, content) },
+      });
+      let said = "";
+      child.stderr.on("data", (chunk: Buffer) => (said += chunk.toString()));
+      return { child, ended: once(child, "close").then(() => said) };
+    };
+    const [logs, config] = [slow("logs.tar.zst", "late"), slow("config.tar.zst", "late")];
+    await expect
+      .poll(() => readdirSync(folder).includes(".backup") && readdirSync(join(folder, ".backup")).length, {
+        timeout: 10_000,
+      })
+      .toBe(2);
+    receive(asked("config.tar.zst", "first"), "first");
+    config.child.stdin.end("late");
+    expect(await config.ended).toBe("refused: it is there already\n");
+    receive(asked("MANIFEST.json", "{}"), "{}");
+    logs.child.stdin.end("late");
+    expect(await logs.ended).toBe("refused: this restore point is complete\n");
+    expect(readdirSync(join(folder, id)).sort()).toEqual(["MANIFEST.json", "config.tar.zst"]);
+    expect(readFileSync(join(folder, id, "config.tar.zst"), "utf8")).toBe("first");
+    expect(readdirSync(join(folder, ".backup"))).toEqual([]);
+  });
+
   test("has nothing of a sender that was killed in its middle, and takes the whole later", async () => {
     const child = spawn("bash", [program, folder, "1"], {
       stdio: ["pipe", "ignore", "ignore"],
