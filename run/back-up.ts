@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { exitCodes, OperatorError } from "../site/operator-error.ts";
 import { connect, type SshTarget } from "../ssh/connection.ts";
+import { Lines } from "../ssh/lines.ts";
 
 const outcomeSchema = z.object({
   /** Its id; null when none was made. */
@@ -46,14 +47,18 @@ export async function backUp(
       );
     }
     const instance = database ? "manual-database" : "manual";
-    const lines = byLine(said);
+    // A server that was broken into may say anything: nothing that a terminal acts on.
+    const lines = new Lines((line) => {
+      said(line.replaceAll(/\p{Cc}/gu, ""));
+    });
     const result = await connection.run(`/usr/local/lib/recovery/current/resident/now ${instance}`, {
       timeoutSeconds: limitSeconds,
       signal,
       onOutput: (chunk, stream) => {
-        if (stream === "stderr") lines(chunk);
+        if (stream === "stderr") lines.add(chunk);
       },
     });
+    lines.end();
     const outcome = outcomeSchema.safeParse(parsed(result.stdout));
     if (outcome.success) return outcome.data;
     throw new OperatorError(
@@ -73,14 +78,4 @@ function parsed(text: string): unknown {
   } catch {
     return undefined;
   }
-}
-
-function byLine(said: (line: string) => void): (chunk: Buffer) => void {
-  let rest = "";
-  return (chunk) => {
-    const lines = (rest + chunk.toString("utf8")).split("\n");
-    rest = lines.pop() ?? "";
-    // A server that was broken into may say anything: nothing that a terminal acts on.
-    for (const line of lines) said(line.replaceAll(/\p{Cc}/gu, ""));
-  };
 }

@@ -4,6 +4,7 @@ import { duration, summary } from "../evidence/report.ts";
 import { watchRequest } from "../runbook/checks.ts";
 import type { Site } from "../site/schema.ts";
 import { connect, type SshTarget } from "../ssh/connection.ts";
+import { Lines } from "../ssh/lines.ts";
 import { inMemory, packHostFolder } from "../ssh/host-folder.ts";
 import { keepRecord, type RecordedRun } from "./record.ts";
 
@@ -58,29 +59,24 @@ async function watchSite(options: WatchOptions): Promise<Watch> {
     errors: [],
   };
   let said = 0;
-  let rest = "";
-  const hear = (text: string) => {
-    const lines = (rest + text).split("\n");
-    rest = lines.pop() ?? "";
-    for (const line of lines) {
-      watch.looks += 1;
-      if (watch.looks === 1) {
-        say(
-          `watching logs, metrics and units for ${duration(seconds)}; Ctrl-C ends the watch, and the site stays recovered`,
-        );
-      }
-      for (const error of lookSchema.parse(JSON.parse(line)).errors) {
-        if (watch.errors.includes(error)) continue;
-        say(`seen while watching: ${error}`);
-        if (watch.errors.length < mostErrors) watch.errors.push(error);
-      }
-      if (watched() - said < sayEverySeconds) continue;
-      said = watched();
+  const heard = new Lines((line) => {
+    watch.looks += 1;
+    if (watch.looks === 1) {
       say(
-        `watched ${duration(said)} of ${duration(seconds)}: ${watch.errors.length === 0 ? "nothing wrong" : "see above"}`,
+        `watching logs, metrics and units for ${duration(seconds)}; Ctrl-C ends the watch, and the site stays recovered`,
       );
     }
-  };
+    for (const error of lookSchema.parse(JSON.parse(line)).errors) {
+      if (watch.errors.includes(error)) continue;
+      say(`seen while watching: ${error}`);
+      if (watch.errors.length < mostErrors) watch.errors.push(error);
+    }
+    if (watched() - said < sayEverySeconds) return;
+    said = watched();
+    say(
+      `watched ${duration(said)} of ${duration(seconds)}: ${watch.errors.length === 0 ? "nothing wrong" : "see above"}`,
+    );
+  });
   try {
     const connection = await connect(target, { signal });
     try {
@@ -97,7 +93,7 @@ async function watchSite(options: WatchOptions): Promise<Watch> {
         stdin: tar,
         timeoutSeconds: seconds + slackSeconds,
         onOutput: (chunk, stream) => {
-          if (stream === "stdout") hear(chunk.toString());
+          if (stream === "stdout") heard.add(chunk);
         },
         signal,
       });

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { exitCodes, OperatorError } from "../../site/operator-error.ts";
 import type { SshConnection } from "../../ssh/connection.ts";
+import { Lines } from "../../ssh/lines.ts";
 import type { Command } from "./command.ts";
 
 export interface Outputs {
@@ -109,26 +110,5 @@ async function dial(
       await delay(pauseMilliseconds, undefined, { signal });
       pauseMilliseconds = Math.min(pauseMilliseconds * 1.5, 5000);
     }
-  }
-}
-
-/** Cuts a stream of bytes into lines. */
-class Lines {
-  #rest = "";
-  readonly #decoder = new TextDecoder();
-  readonly #tell: (line: string) => void;
-
-  constructor(tell: (line: string) => void) {
-    this.#tell = tell;
-  }
-
-  add(chunk: Buffer): void {
-    const lines = (this.#rest + this.#decoder.decode(chunk, { stream: true })).split("\n");
-    this.#rest = lines.pop() ?? "";
-    for (const line of lines) this.#tell(line);
-  }
-
-  end(): void {
-    if (this.#rest !== "") this.#tell(this.#rest);
   }
 }
