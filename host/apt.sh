@@ -73,9 +73,10 @@ reinstall_damaged() {
 }
 
 # Debian publishes four times a day.
-lists_stamp=/var/lib/apt/lists/recovery-updated
+lists_stamp=${RECOVERY_APT_LISTS-/var/lib/apt/lists}/recovery-updated
 update_lists() {
-  if [[ -n $(find "$lists_stamp" -mmin -360 2>/dev/null) ]]; then return 0; fi
+  # One of a time that is yet to come was made while the clock was wrong.
+  if [[ -n $(find "$lists_stamp" -mmin -360 ! -newermt now 2>/dev/null) ]]; then return 0; fi
   # Without this mode apt counts it as done when no list could be fetched, and knows of no package afterwards.
   patiently apt update -o APT::Update::Error-Mode=any || return 1
   touch "$lists_stamp"
