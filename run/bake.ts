@@ -5,12 +5,11 @@ import { bakedBaseOf, isBaked, keepAsBase, type BakedBase } from "../machines/ba
 import { ensureBase, type Base } from "../machines/base.ts";
 import { createMachine, sweepMachines } from "../machines/nspawn.ts";
 import { planBake } from "../runbook/bake.ts";
-import { stepCommand } from "../runbook/command.ts";
 import { allPackages, packagesOf, type Packages } from "../runbook/packages.ts";
-import { exitCodes, OperatorError } from "../site/operator-error.ts";
 import type { Site } from "../site/schema.ts";
 import { startAgent } from "../ssh/agent.ts";
 import { HostSession } from "../ssh/host-session.ts";
+import { stepOverSsh } from "./step-over-ssh.ts";
 
 /** What of host/ decides how packages are installed. */
 const recipeFiles = ["apt.sh", "seed", "steps/download-packages", "steps/install-packages"];
@@ -77,16 +76,7 @@ async function bake(
       });
       try {
         const connection = await session.open();
-        for (const step of planBake(packages)) {
-          const { command, stdin } = stepCommand(step, []);
-          const { exitCode, stderr } = await connection.run(command, {
-            stdin,
-            timeoutSeconds: step.timeoutSeconds,
-            ...(signal && { signal }),
-          });
-          const [what = "", why = "", next = ""] = stderr.trim().split("\n").slice(-3);
-          if (exitCode !== 0) throw new OperatorError(exitCodes.failed, what, why, next);
-        }
+        for (const step of planBake(packages)) await stepOverSsh(connection, step, [], signal);
       } finally {
         await session.close();
       }

@@ -1,9 +1,7 @@
-import { z } from "zod";
-import { stepCommand } from "../runbook/command.ts";
 import { type Step, takesStoredFiles } from "../runbook/step.ts";
 import { effectiveTriggers } from "../runbook/triggers.ts";
-import { exitCodes, OperatorError } from "../site/operator-error.ts";
 import type { Delivery, Executor } from "./executor.ts";
+import { stepOverSsh } from "./step-over-ssh.ts";
 
 /** The steps over the run's own ssh connection, side by side where they do not wait for each other. No engine, no state. */
 export const directExecutor: Executor = {
@@ -16,24 +14,14 @@ export const directExecutor: Executor = {
   },
 };
 
-/** The host ends a step at its timeout; the news of it may take a moment. */
-const slackSeconds = 60;
-const resultSchema = z.object({ outcome: z.enum(["done", "already-done"]) });
-
 async function carryOut(step: Step, triggers: string[], { host, reporter, kill }: Delivery): Promise<void> {
   const connection = await host.open(step.id);
-  const { command, stdin } = stepCommand(step, triggers);
   const relayed = takesStoredFiles(step);
   if (relayed) await host.openRelay();
   reporter.started(step.id);
   try {
-    const { exitCode, stdout, stderr } = await connection.run(command, {
-      stdin,
-      timeoutSeconds: step.timeoutSeconds + slackSeconds,
-      signal: kill,
-    });
-    if (exitCode !== 0) throw failed(step, exitCode, stderr);
-    reporter.ended(step.id, resultSchema.parse(JSON.parse(stdout)).outcome);
+    const { outcome } = await stepOverSsh(connection, step, triggers, kill);
+    reporter.ended(step.id, outcome);
   } catch (error) {
     // A step that is left to itself has not failed.
     if (!kill.aborted) reporter.ended(step.id, "failed");
@@ -41,16 +29,6 @@ async function carryOut(step: Step, triggers: string[], { host, reporter, kill }
   } finally {
     if (relayed) await host.closeRelay();
   }
-}
-
-/** run-step gives what, why and what next on its standard error, a line each. */
-function failed({ title }: Step, exitCode: number, stderr: string): OperatorError {
-  const [
-    what = `it ended with ${exitCode}`,
-    why = "it said nothing",
-    next = "look at the host, then run again",
-  ] = stderr.trim().split("\n").filter(Boolean);
-  return new OperatorError(exitCodes.failed, `${title}: ${what}`, why, next);
 }
 
 /**

@@ -86,23 +86,21 @@ export function planServerFailure(
 function onOwnHost(steps: readonly Step[], site: Site, part: Part, { address, from }: DatabaseWay): Step[] {
   if (part === "application") {
     const reach = "reach-databases";
-    return steps.flatMap((step): Step[] => {
+    return steps.map((step): Step => {
       // The restore replaces what stands there: not before the database was reached.
       const after = step.after.map((id) => (id === "stage-databases" ? reach : id));
-      if (step.id !== "stage-databases") return [{ ...step, after }];
-      return [
-        {
-          ...step,
-          id: reach,
-          script: reach,
-          title: "Database server lets this host in",
-          inputs: { databases: step.inputs["databases"] ?? [], address: address ?? "" },
-          // Led elsewhere, it is another restore.
-          triggers: address === undefined ? [] : [`database ${address}`],
-          budgetSeconds: 60,
-          timeoutSeconds: 300,
-        },
-      ];
+      if (step.id !== "stage-databases") return { ...step, after };
+      return {
+        ...step,
+        id: reach,
+        script: reach,
+        title: "Database server lets this host in",
+        inputs: { databases: step.inputs["databases"] ?? [], address: address ?? "" },
+        // Led elsewhere, it is another restore.
+        triggers: address === undefined ? [] : [`database ${address}`],
+        budgetSeconds: 60,
+        timeoutSeconds: 300,
+      };
     });
   }
   if (address === undefined || from === undefined) throw new Error("a database server lets nobody in");
