@@ -2,10 +2,13 @@ import { execa } from "execa";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { ensureDebianPackages } from "../../machines/debian-packages.ts";
+import { prepareCommandPlugin } from "../../engine/command-plugin.ts";
+import { findEngine } from "../../engine/find.ts";
+import { openStack } from "../../engine/stack.ts";
 import type { BackupOutcome } from "../../run/back-up.ts";
+import { declareProtection, prepareProtection } from "../../stacks/protection.ts";
 import { typed } from "./typed.ts";
-import { besides, recoveryHost, say, trustAnAuthority, type RecoveryHost } from "./recovery-host.ts";
+import { besides, needed, recoveryHost, say, trustAnAuthority, type RecoveryHost } from "./recovery-host.ts";
 
 const local = "/var/backups/site";
 const programs = "/usr/local/lib/recovery/current/resident";
@@ -52,25 +55,18 @@ async function unit(instance: string): Promise<{ outcome: BackupOutcome; log: st
   };
 }
 
+const rebuild = (...more: string[]) =>
+  host.recovery(
+    ...["rebuild", "--site", host.site, ...named, ...besides, "--yes", "--without-pulumi", ...more],
+  );
 const protect = (...more: string[]) => host.recovery("protect", "--site", host.site, ...named, ...more);
 
 beforeAll(async () => {
   host = await recoveryHost();
   await trustAnAuthority(host);
-  await ensureDebianPackages(
-    ["age", "zstd"].map((name) => ({ command: name, package: name })),
-    say,
-  );
+  await needed("age", "zstd");
   named = ["--host", `root@${host.machine.address}`, "--host-key", host.machine.hostKey];
-  const first = await host.recovery(
-    "rebuild",
-    "--site",
-    host.site,
-    ...named,
-    ...besides,
-    "--yes",
-    "--without-pulumi",
-  );
+  const first = await rebuild();
   expect(first.exitCode, first.stderr).toBe(0);
   // An account of the same host stands for the server that keeps the backups.
   await host.onHost("useradd --create-home keeper && install -d -o keeper -g keeper -m 700 /srv/kept");
@@ -138,6 +134,43 @@ describe("a living server", { timeout: 300_000 }, () => {
     );
   });
 
+  test("is declared by the stack `backup` too, whose engine it tells that all is done; without the stack it goes on", async () => {
+    const engine = await findEngine({ allowBuild: true, say });
+    if (!engine) throw new Error("no Pulumi engine can be had here");
+    const { address, port, user, hostKey } = host.machine;
+    const prepared = await prepareProtection({
+      siteFile: host.site,
+      host: { address, port, user, hostKey },
+      run: { id: "test-stack", who: "test", why: "test" },
+      agentSocketPath: host.agent.socketPath,
+      say,
+    });
+    const history = "grep -c backup-schedule /var/lib/recovery/history.jsonl";
+    const before = await host.onHost(history);
+    try {
+      const stack = await openStack({
+        engine,
+        plugin: await prepareCommandPlugin(engine, say),
+        stackName: "chatbot.backup",
+        directory: join(host.directory, "stack"),
+        environment: { SSH_AUTH_SOCK: host.agent.socketPath },
+        program: () => Promise.resolve({ ...declareProtection(prepared) }),
+        say,
+      });
+      await stack.up();
+      expect(await stack.outputs()).toMatchObject({ address: { value: address } });
+      // The stack, the server, the schedule, its step.
+      expect(await stack.changes()).toEqual({ create: 4 });
+      await stack.up();
+      expect(await stack.changes()).toEqual({ same: 4 });
+      expect(await host.onHost(history)).toBe(before);
+      await stack.destroy();
+    } finally {
+      await prepared.session.close();
+    }
+    expect(await host.onHost("systemctl list-timers --no-legend 'site-backup@*' | wc -l")).toBe("4\n");
+  });
+
   test("makes a backup when it is told to, says how it goes, and has it on both servers", async () => {
     const { exitCode, stderr, stdout } = await carriedOut(
       typed("npx recovery backup --host root@192.0.2.10", server()),
@@ -163,6 +196,9 @@ describe("a living server", { timeout: 300_000 }, () => {
     const insert =
       "INSERT INTO audit_events (actor, action, entity, entity_id, details, created_at) VALUES ('test', 'spoke', 'x', $i, '{}', '2026-01-01')";
     const writing = host.onHost(`for i in $(seq 400); do ${query(insert)}; done`);
+    await host.onHost(
+      `until [ "$(${query("SELECT count(*) FROM audit_events WHERE actor = 'test'")})" -gt 0 ]; do :; done`,
+    );
     const { outcome, log } = await unit("daily");
     const after = Number(await host.onHost(query("SELECT count(*) FROM audit_events WHERE actor = 'test'")));
     expect(outcome, log).toMatchObject({ ok: true, sent: { offsite: null } });
@@ -170,28 +206,18 @@ describe("a living server", { timeout: 300_000 }, () => {
     await host.onHost(
       "systemctl stop chatbot-worker php8.2-fpm; printf damaged >/var/www/chatbot/data/admin.db",
     );
-    const back = await host.recovery(
-      ...[
-        "rebuild",
-        "--site",
-        host.site,
-        ...named,
-        ...besides,
-        "--yes",
-        "--without-pulumi",
-        "--only",
-        "database",
-      ],
-      ...["--point", outcome.point ?? "", "--again", host.machine.address],
+    const back = await rebuild(
+      ...["--only", "database", "--point", outcome.point ?? "", "--again", host.machine.address],
     );
     expect(back.exitCode, back.stderr).toBe(0);
     const restored = Number(
       await host.onHost(query("SELECT count(*) FROM audit_events WHERE actor = 'test'")),
     );
+    expect(restored).toBeGreaterThan(0);
     expect(restored).toBeLessThanOrEqual(after);
     // One after the other, from the first: what is lost is what was written after it.
     expect(await host.onHost(query("SELECT max(entity_id) FROM audit_events WHERE actor = 'test'"))).toBe(
-      `${restored === 0 ? "" : String(restored)}\n`,
+      `${restored}\n`,
     );
   });
 

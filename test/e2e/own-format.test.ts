@@ -5,8 +5,7 @@ import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { runRecordSchema, type RunRecord } from "../../evidence/record.ts";
 import { type PreparedSample, prepareSample } from "../../examples/chatbot/prepare.ts";
-import { ensureDebianPackages } from "../../machines/debian-packages.ts";
-import { besides, recoveryHost, say, trustAnAuthority, type RecoveryHost } from "./recovery-host.ts";
+import { besides, needed, recoveryHost, trustAnAuthority, type RecoveryHost } from "./recovery-host.ts";
 
 const planted = { OPENAI_API_KEY: "sk-planted-4f1c9a7e2b", ADMIN_TOKEN: "planted#token$with'quotes-8d21" };
 const older = new Date(Date.now() - 24 * 3600 * 1000);
@@ -67,10 +66,7 @@ const withKey = async <Result>(content: string, act: () => Promise<Result>) => {
 beforeAll(async () => {
   host = await recoveryHost();
   await trustAnAuthority(host);
-  await ensureDebianPackages(
-    ["age", "zstd"].map((name) => ({ command: name, package: name })),
-    say,
-  );
+  await needed("age", "zstd");
   await rm(host.sample.archive);
   for (const name of ["signer", "stranger"]) {
     await execa("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", "", "-f", inDirectory(name)]);

@@ -19,7 +19,7 @@ export const say = (line: string) => {
 };
 
 /** Installs what the tests of a whole recovery need on this computer. */
-export async function needed(): Promise<void> {
+export async function needed(...more: string[]): Promise<void> {
   await ensureDebianPackages(
     [
       ...baseNeeds,
@@ -27,7 +27,7 @@ export async function needed(): Promise<void> {
       { command: "git", package: "git" },
       { command: "rclone", package: "rclone" },
       { command: "ssh-agent", package: "openssh-client" },
-      { command: "sqlite3", package: "sqlite3" },
+      ...["sqlite3", ...more].map((name) => ({ command: name, package: name })),
     ],
     say,
   );
