@@ -33,7 +33,7 @@ interface Result {
 
 const result = (outcome: string, exitCode = 0, stderr = ""): Result => ({
   exitCode,
-  stdout: `{"step":"x","outcome":"${outcome}"}\n`,
+  stdout: `{"step":"x","outcome":"${outcome}","facts":{}}\n`,
   stderr,
 });
 
