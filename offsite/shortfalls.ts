@@ -14,6 +14,8 @@ const tiersOf = {
   logs: ["weekly", "monthly"],
 } as const satisfies Partial<Record<keyof Site["objectives"]["rpo"], readonly Tier[]>>;
 
+const classesOfData = Object.keys(tiersOf) as (keyof typeof tiersOf)[];
+
 /** How often a tier makes a backup, at the longest, in seconds. */
 export function intervalSeconds(backups: Backups, tier: Tier): number {
   return {
@@ -30,6 +32,19 @@ export function storesOf(site: Pick<Site, "stores">, backups: Backups, tier: Tie
   return backups[tier].stores ?? writable;
 }
 
+/** How old the newest backup of each class of data may be that a site has and that backups hold, in seconds. */
+export function objectivesOfBackups(site: Site): Partial<Record<keyof typeof tiersOf, number>> {
+  const has = {
+    database: site.databases.length > 0,
+    configuration: true,
+    uploads: site.uploads.length + site.data.length > 0,
+    logs: site.logs.length > 0,
+  };
+  return Object.fromEntries(
+    classesOfData.filter((name) => has[name]).map((name) => [name, site.objectives.rpo[name]]),
+  );
+}
+
 /**
  * Why the objectives of a complete failure cannot be met: backups on the server are lost with it, so only those that were sent
  * elsewhere count. A line for each class of data whose newest backup there may be older than its RPO. Pure.
@@ -37,15 +52,10 @@ export function storesOf(site: Pick<Site, "stores">, backups: Backups, tier: Tie
 export function shortfalls(site: Site): string[] {
   const { backups } = site;
   if (backups === undefined) return [];
-  const has = {
-    database: site.databases.length > 0,
-    configuration: true,
-    uploads: site.uploads.length + site.data.length > 0,
-    logs: site.logs.length > 0,
-  };
-  return (Object.keys(tiersOf) as (keyof typeof tiersOf)[]).flatMap((name) => {
-    if (!has[name]) return [];
-    const rpo = site.objectives.rpo[name];
+  const objectives = objectivesOfBackups(site);
+  return classesOfData.flatMap((name) => {
+    const rpo = objectives[name];
+    if (rpo === undefined) return [];
     const sent = tiersOf[name].filter((tier) => storesOf(site, backups, tier).length > 0);
     const oldest = Math.min(...sent.map((tier) => intervalSeconds(backups, tier)));
     if (oldest <= rpo) return [];

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { exitCodes, OperatorError } from "../site/operator-error.ts";
 import { connect, type SshTarget } from "../ssh/connection.ts";
 import { Lines } from "../ssh/lines.ts";
+import { hostDocument } from "./host-document.ts";
 
 const outcomeSchema = z.object({
   /** Its id; null when none was made. */
@@ -59,8 +60,8 @@ export async function backUp(
       },
     });
     lines.end();
-    const outcome = outcomeSchema.safeParse(parsed(result.stdout));
-    if (outcome.success) return outcome.data;
+    const outcome = hostDocument(outcomeSchema, result.stdout);
+    if (outcome) return outcome;
     throw new OperatorError(
       exitCodes.failed,
       "no backup was made",
@@ -69,13 +70,5 @@ export async function backUp(
     );
   } finally {
     await connection.close();
-  }
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
   }
 }

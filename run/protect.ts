@@ -1,5 +1,6 @@
 import { effectiveTriggers } from "../runbook/triggers.ts";
 import { prepareProtection, type ProtectionOptions } from "../stacks/protection.ts";
+import { exitCodes, OperatorError } from "../site/operator-error.ts";
 import { stepOverSsh } from "./step-over-ssh.ts";
 
 /** What the server told of itself. */
@@ -7,12 +8,12 @@ export type ProtectionFacts = Record<string, unknown>;
 
 /**
  * Has a living server make its own backups from now on, or, with `remove`, no more: the step of the stack `backup`, without an engine.
- * What was done already is not done again. Throws OperatorError.
+ * What was done already is not done again; secrets are placed anew each time. Throws OperatorError.
  */
 export async function protect(
   options: ProtectionOptions & { signal: AbortSignal },
 ): Promise<ProtectionFacts> {
-  const { steps, session } = await prepareProtection(options);
+  const { steps, secrets, session } = await prepareProtection(options);
   const triggers = effectiveTriggers(steps);
   let facts: ProtectionFacts = {};
   try {
@@ -22,6 +23,21 @@ export async function protect(
         ...facts,
         ...(await stepOverSsh(connection, step, triggers.get(step.id) ?? [], options.signal)).facts,
       };
+    }
+    // No trigger tells that a secret is another one: a hash of a password in a ledger, or in the state of a stack, is half of its disclosure.
+    if (options.remove !== true) {
+      const { exitCode, stderr } = await connection.run(
+        `/usr/local/lib/recovery/current/resident/take-secrets ${secrets.join(" ")}`,
+        { timeoutSeconds: 30, signal: options.signal },
+      );
+      if (exitCode !== 0) {
+        throw new OperatorError(
+          exitCodes.failed,
+          "the server does not have the secrets that its alerts need",
+          stderr.trim().split("\n").at(-1) ?? `it ended with ${exitCode}`,
+          "look at the disk of /etc there, then run this again",
+        );
+      }
     }
   } finally {
     await session.close();

@@ -3,8 +3,36 @@ import type { Site } from "../site/schema.ts";
 /** A unit of systemd, as it lies in /etc/systemd/system. */
 export type Unit = Record<"name" | "text", string>;
 
-/** The unit that makes a backup of the tier that is its instance, and the one that says that none was made. */
-export function backupUnits({ program, writable }: { program: string; writable: string[] }): Unit[] {
+/** The unit that makes a backup of the tier that is its instance, the one that tells that none was made, and the one that watches them all. */
+export function backupUnits({
+  programs,
+  writable,
+  textfile,
+}: {
+  /** The folder of host/resident on the server. */
+  programs: string;
+  /** Folders that a backup writes to. */
+  writable: string[];
+  /** The folder that a watch writes to. */
+  textfile: string;
+}): Unit[] {
+  const watching = (command: string, more: Record<string, string>) => ({
+    Type: "oneshot",
+    ExecStart: command,
+    // It reads backups for ten minutes, and what it has begun to its end.
+    TimeoutStartSec: "6h",
+    Nice: "19",
+    IOSchedulingClass: "idle",
+    IgnoreSIGPIPE: "no",
+    UMask: "0077",
+    StateDirectory: "site-backup",
+    StateDirectoryMode: "0700",
+    RuntimeDirectory: "%N",
+    RuntimeDirectoryMode: "0700",
+    ...walls([textfile]),
+    CapabilityBoundingSet: "CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH",
+    ...more,
+  });
   return [
     {
       name: "site-backup@.service",
@@ -17,7 +45,7 @@ export function backupUnits({ program, writable }: { program: string; writable: 
         },
         Service: {
           Type: "oneshot",
-          ExecStart: `${program} %i`,
+          ExecStart: `${programs}/backup %i`,
           // It waits for another one that is under way.
           TimeoutStartSec: "12h",
           // The site comes first.
@@ -29,22 +57,8 @@ export function backupUnits({ program, writable }: { program: string; writable: 
           UMask: "0077",
           StateDirectory: "site-backup",
           StateDirectoryMode: "0700",
-          // It reads everything, and writes here alone; copies of databases end with it.
-          ProtectSystem: "strict",
-          ReadWritePaths: writable.map((path) => `-${path}`).join(" "),
-          PrivateTmp: "yes",
-          PrivateDevices: "yes",
-          ProtectHome: "read-only",
-          ProtectKernelTunables: "yes",
-          ProtectKernelModules: "yes",
-          ProtectKernelLogs: "yes",
-          ProtectControlGroups: "yes",
-          ProtectClock: "yes",
-          NoNewPrivileges: "yes",
-          RestrictAddressFamilies: "AF_UNIX AF_INET AF_INET6",
-          RestrictNamespaces: "yes",
-          RestrictSUIDSGID: "yes",
-          LockPersonality: "yes",
+          // Copies of databases end with it.
+          ...walls(writable),
           CapabilityBoundingSet:
             "CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_CHOWN CAP_FOWNER CAP_SETUID CAP_SETGID CAP_KILL",
         },
@@ -53,15 +67,55 @@ export function backupUnits({ program, writable }: { program: string; writable: 
     {
       name: "site-backup-failed@.service",
       text: unit({
-        Unit: { Description: "Says that a backup of the site failed: %i" },
-        Service: {
-          Type: "oneshot",
-          ExecStart: `/usr/bin/systemd-cat -p crit -t site-backup echo "the %i backup of this site failed: journalctl -u site-backup@%i"`,
+        Unit: { Description: "Tells that a backup of the site failed: %i" },
+        // What it finds is no fault of its own.
+        Service: watching(`${programs}/watch %i`, { SuccessExitStatus: "1 2" }),
+      }),
+    },
+    {
+      name: "site-watch.service",
+      text: unit({
+        Unit: {
+          Description: "Looks at the backups of the site",
+          Wants: "network-online.target",
+          After: "network-online.target",
         },
+        Service: watching(`${programs}/watch`, { SuccessExitStatus: "1" }),
       }),
     },
   ];
 }
+
+/** It reads everything, and writes there alone. */
+function walls(writable: string[]): Record<string, string> {
+  return {
+    ProtectSystem: "strict",
+    ReadWritePaths: writable.map((path) => `-${path}`).join(" "),
+    PrivateTmp: "yes",
+    PrivateDevices: "yes",
+    ProtectHome: "read-only",
+    ProtectKernelTunables: "yes",
+    ProtectKernelModules: "yes",
+    ProtectKernelLogs: "yes",
+    ProtectControlGroups: "yes",
+    ProtectClock: "yes",
+    NoNewPrivileges: "yes",
+    RestrictAddressFamilies: "AF_UNIX AF_INET AF_INET6",
+    RestrictNamespaces: "yes",
+    RestrictSUIDSGID: "yes",
+    LockPersonality: "yes",
+  };
+}
+
+/** Between the backups that begin with an hour. */
+export const watchTimer: Unit = {
+  name: "site-watch.timer",
+  text: unit({
+    Unit: { Description: "Looks at the backups of the site, each hour" },
+    Timer: { OnCalendar: "*-*-* *:30", RandomizedDelaySec: "5min", Persistent: "yes" },
+    Install: { WantedBy: "timers.target" },
+  }),
+};
 
 /** The timers of all tiers. One that was missed, since the server was off, is made up for. */
 export function backupTimers(backups: NonNullable<Site["backups"]>): Unit[] {

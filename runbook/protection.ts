@@ -1,12 +1,14 @@
-import { intervalSeconds, storesOf } from "../offsite/shortfalls.ts";
+import { intervalSeconds, objectivesOfBackups, storesOf } from "../offsite/shortfalls.ts";
 import type { Site } from "../site/schema.ts";
 import { serverFiles } from "../site/server-files.ts";
-import { backupTimers, backupUnits } from "./backup-units.ts";
+import { backupTimers, backupUnits, watchTimer } from "./backup-units.ts";
 import { databaseFiles } from "./databases.ts";
 import { hostPath } from "./host-path.ts";
 import type { Facts, Step } from "./step.ts";
 
 type Backups = NonNullable<Site["backups"]>;
+/** Where Debian's node-exporter looks for text files. */
+const defaultTextfile = "/var/lib/prometheus/node-exporter";
 const tiers = ["hourly", "daily", "weekly", "monthly"] as const;
 
 /** A living server that makes its own backups: what is put on it. Pure. */
@@ -15,11 +17,13 @@ export function planProtection(site: Site, backups: Backups, release: string): S
   const sqlite = databaseFiles(site).map((file) => hostPath(site, file));
   const units = [
     ...backupUnits({
-      program: `/usr/local/lib/recovery/${release}/resident/backup`,
+      programs: `/usr/local/lib/recovery/${release}/resident`,
       // Who reads a database of SQLite makes a -wal and a -shm beside it.
       writable: [backups.path, ...new Set(sqlite.map((file) => file.slice(0, file.lastIndexOf("/"))))],
+      textfile: site.alerts?.textfile ?? defaultTextfile,
     }),
     ...backupTimers(backups),
+    watchTimer,
   ];
   return [
     {
@@ -30,7 +34,13 @@ export function planProtection(site: Site, backups: Backups, release: string): S
       inputs: {
         path: backups.path,
         signers: site.restorePoints.signers,
-        needs: ["age", "zstd", "jq", "openssl", "git", ...(sqlite.length > 0 ? ["sqlite3"] : [])],
+        needs: [
+          ...["age", "zstd", "jq", "openssl", "git"],
+          ...(sqlite.length > 0 ? ["sqlite3"] : []),
+          ...(asksServers(site) ? ["curl"] : []),
+        ],
+        sendmail: site.alerts?.mail !== undefined && site.alerts.mail.smtp === undefined,
+        secrets: alertSecrets(site),
         stores: site.stores.flatMap((store) =>
           store.kind === "ssh"
             ? [{ name: store.name, hostKey: store.hostKey.split(" ").slice(0, 2).join(" ") }]
@@ -39,7 +49,7 @@ export function planProtection(site: Site, backups: Backups, release: string): S
         settings: `${JSON.stringify(settings, null, 2)}\n`,
         units,
       },
-      secrets: [],
+      secrets: alertSecrets(site),
       // The programs are those of a release, and the units name it.
       triggers: [
         `release ${release}`,
@@ -71,7 +81,20 @@ export function planUnprotection(backups: Backups): Step[] {
   ];
 }
 
-/** What host/resident/backup reads: what is packed, as host/resident/pack is told of it, and where it goes. */
+/** Names of the secrets that a server needs to tell of its backups. */
+export function alertSecrets({ alerts }: Site): string[] {
+  const names = [alerts?.mail?.password, alerts?.webhook, alerts?.deadMan];
+  return [...new Set(names.filter((name) => name !== undefined))];
+}
+
+function asksServers({ alerts }: Site): boolean {
+  return [alerts?.mail?.smtp, alerts?.webhook, alerts?.deadMan].some((place) => place !== undefined);
+}
+
+/**
+ * What host/resident/backup and host/resident/watch read: what is packed, as host/resident/pack is told of it, where it goes, how old it may
+ * become, and whom it is told.
+ */
 export function backupSettings(site: Site, backups: Backups): Facts {
   const folders = (list: { path: string }[]) =>
     list.map(({ path }) => ({ path, folder: hostPath(site, path) }));
@@ -127,14 +150,16 @@ export function backupSettings(site: Site, backups: Backups): Facts {
         folder: application.path,
         owner: permissions.owner,
       },
+      rows: "/var/lib/site-backup/rows",
     },
     logs: site.logs.map(({ path }) => path),
     tiers: {
       ...Object.fromEntries(
         tiers.map((tier) => {
           const keepSeconds = backups[tier].keep;
-          const atLeast = Math.max(1, Math.ceil(keepSeconds / intervalSeconds(backups, tier)));
-          return [tier, { keepSeconds, atLeast, stores: storesOf(site, backups, tier) }];
+          const everySeconds = intervalSeconds(backups, tier);
+          const atLeast = Math.max(1, Math.ceil(keepSeconds / everySeconds));
+          return [tier, { everySeconds, keepSeconds, atLeast, stores: storesOf(site, backups, tier) }];
         }),
       ),
       // Goes where a daily one does, and nobody removes it.
@@ -145,5 +170,7 @@ export function backupSettings(site: Site, backups: Backups): Facts {
         store.kind === "ssh" ? [[store.name, { host: store.host, port: store.port, user: store.user }]] : [],
       ),
     ),
+    rpo: objectivesOfBackups(site),
+    alerts: JSON.parse(JSON.stringify(site.alerts ?? {})) as Facts,
   };
 }

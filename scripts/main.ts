@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { Command } from "commander";
 import { exitCodes, OperatorError } from "../site/operator-error.ts";
+import { alertCommand } from "./alert.ts";
 import { assessCommand } from "./assess.ts";
 import { backupCommand } from "./backup.ts";
 import { checkCommand } from "./check.ts";
@@ -37,6 +38,7 @@ Exit codes:
   ${exitCodes.interrupted}  interrupted, cleaned up`,
   );
 for (const command of [
+  alertCommand,
   assessCommand,
   backupCommand,
   checkCommand,

@@ -24,7 +24,7 @@ export function protectCommand(): Command {
         console.error(line);
       };
       const { signal } = interruption("kill", say);
-      const { met } = await siteHost(options, signal);
+      const { met, loaded } = await siteHost(options, signal);
       const { agentSocketPath, ...host } = met.target;
       const facts = await protect({
         siteFile: options.site,
@@ -45,6 +45,11 @@ export function protectCommand(): Command {
         );
         console.log(`their signer, for restorePoints.signers: ${String(facts["signer"])}`);
         console.log(`its key, for the stores that it sends them to: ${String(facts["key"])}`);
+        console.log(
+          loaded.site.alerts === undefined
+            ? "NOBODY IS TOLD when they fail: site.yaml has no section alerts (docs/backups.md)"
+            : "see whether its alerts arrive: npx recovery alert",
+        );
       }
     });
 }

@@ -55,6 +55,7 @@ export function contradictions(site: ReadableSite): Issue[] {
     ...checks(site),
     ...restorePoints(site),
     ...backups(site),
+    ...alerts(site),
   ];
 }
 
@@ -578,6 +579,36 @@ function backups({
         ),
       );
     }
+  }
+  return issues;
+}
+
+function alerts({ alerts: section, backups: watched, secrets }: ReadableSite): Issue[] {
+  if (section === undefined) return [];
+  const { mail, webhook, deadMan, textfile } = section;
+  const issues: Issue[] = [];
+  const named = { webhook, deadMan, "mail.password": mail?.password };
+  for (const [name, secret] of Object.entries(named)) {
+    if (
+      secret !== undefined &&
+      unknownName(
+        secrets?.map((entry) => entry?.name),
+        secret,
+      )
+    ) {
+      issues.push(issue(["alerts", ...name.split(".")], `no entry of secrets is named ${secret}`));
+    }
+  }
+  if ((mail?.user === undefined) !== (mail?.password === undefined)) {
+    issues.push(issue(["alerts", "mail"], "give both of `user` and `password`, or neither"));
+  } else if (mail?.user !== undefined && mail.smtp === undefined) {
+    issues.push(issue(["alerts", "mail", "user"], "is of no use without `smtp`: which server knows it?"));
+  }
+  if ([mail, webhook, deadMan, textfile].every((place) => place === undefined)) {
+    issues.push(issue(["alerts"], "tells nobody: give `mail`, `webhook` or `deadMan`"));
+  }
+  if (watched === undefined) {
+    issues.push(issue(["alerts"], "is about backups that the server makes, and there is no `backups`"));
   }
   return issues;
 }

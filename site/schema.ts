@@ -493,6 +493,48 @@ const backupsSchema = z.strictObject({
     .describe("All of the site, with its logs."),
 });
 
+const mailSchema = z.strictObject({
+  to: z.array(z.email()).min(1).describe("Who is told."),
+  from: z.email().describe("Whom the mail is from."),
+  smtp: z
+    .string()
+    .regex(
+      /^smtps?:\/\/[A-Za-z0-9[][A-Za-z0-9.:\]-]*$/,
+      "the URL of a server of mail, such as smtps://mail.example.org:465 or smtp://mail.example.org:587",
+    )
+    .optional()
+    .describe(
+      "The server that takes it: `smtps://HOST:465`, or `smtp://HOST:587`, which is told to encrypt. Without, it goes through the server's own /usr/sbin/sendmail.",
+    ),
+  user: z
+    .string()
+    .regex(/^[^\p{Cc}:]+$/u, "the name of an account, without a colon")
+    .optional()
+    .describe("The account there."),
+  password: variable
+    .optional()
+    .describe("Name of the entry of `secrets` that holds its password. Without encryption it is never sent."),
+});
+
+const alertsSchema = z.strictObject({
+  mail: mailSchema.optional().describe("By mail."),
+  webhook: variable
+    .optional()
+    .describe(
+      "Name of the entry of `secrets` that holds a URL. It is sent JSON with a `text`, as Slack, Mattermost and others read it.",
+    ),
+  deadMan: variable
+    .optional()
+    .describe(
+      "Name of the entry of `secrets` that holds a URL of a service that tells you when it is no longer asked for, such as healthchecks.io. It is asked for each hour while nothing is critical: it tells of a server that is gone, or that can tell nobody.",
+    ),
+  textfile: absolutePath
+    .optional()
+    .describe(
+      "The folder of Prometheus' node-exporter for text files. By default /var/lib/prometheus/node-exporter, where that is there.",
+    ),
+});
+
 function isPlainPath(path: string): boolean {
   const controlCharacters = /\p{Cc}/u;
   return !/\/\/|(^|\/)\.(\/|$)|.\/$/.test(path) && !controlCharacters.test(path);
@@ -560,6 +602,11 @@ export const siteSchema = z.strictObject({
     .optional()
     .describe(
       "Backups that the site's own server makes by itself (docs/backups.md), signed by its host key. The defaults are the runbook's: `backups: {}` is enough.",
+    ),
+  alerts: alertsSchema
+    .optional()
+    .describe(
+      "Who is told when these backups fail, are missing, or are damaged (docs/backups.md). Secrets are kept on the server, where root alone reads them.",
     ),
 });
 

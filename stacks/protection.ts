@@ -2,10 +2,11 @@ import * as pulumi from "@pulumi/pulumi";
 import { BackupSchedule } from "../components/backup-schedule.ts";
 import { ReplacementServer } from "../components/replacement-server.ts";
 import { requireObjectives } from "../offsite/require-objectives.ts";
-import { planProtection, planUnprotection } from "../runbook/protection.ts";
+import { alertSecrets, planProtection, planUnprotection } from "../runbook/protection.ts";
 import type { Step } from "../runbook/step.ts";
 import { loadSite } from "../site/load.ts";
 import { exitCodes, OperatorError } from "../site/operator-error.ts";
+import { readSecrets } from "../site/secrets.ts";
 import type { SshTarget } from "../ssh/connection.ts";
 import { packHostFolder } from "../ssh/host-folder.ts";
 import { HostSession, type RunIdentity } from "../ssh/host-session.ts";
@@ -26,6 +27,8 @@ export interface ProtectionOptions {
 export interface PreparedProtection {
   host: RecoverySettings["host"];
   steps: Step[];
+  /** Names of the secrets that the server keeps. */
+  secrets: string[];
   session: HostSession;
 }
 
@@ -37,7 +40,8 @@ export interface ProtectionOutputs {
 /** Dials nobody. Throws OperatorError (2) when site.yaml says nothing of backups, or they could not meet the site's objectives. */
 export async function prepareProtection(options: ProtectionOptions): Promise<PreparedProtection> {
   const { host, run, say, agentSocketPath } = options;
-  const { site } = await loadSite(options.siteFile);
+  const loaded = await loadSite(options.siteFile);
+  const { site } = loaded;
   const { backups } = site;
   if (backups === undefined) {
     throw new OperatorError(
@@ -49,8 +53,10 @@ export async function prepareProtection(options: ProtectionOptions): Promise<Pre
   }
   if (options.remove !== true) requireObjectives(site);
   const target: SshTarget = { ...host, ...(agentSocketPath === undefined ? {} : { agentSocketPath }) };
+  const secrets = options.remove === true ? [] : alertSecrets(site);
   return {
     host,
+    secrets,
     steps:
       options.remove === true
         ? planUnprotection(backups)
@@ -58,7 +64,7 @@ export async function prepareProtection(options: ProtectionOptions): Promise<Pre
     session: new HostSession({
       target,
       run,
-      secrets: () => Promise.resolve({}),
+      secrets: () => readSecrets(loaded, secrets),
       relayedFiles: [],
       say,
     }),
@@ -66,7 +72,11 @@ export async function prepareProtection(options: ProtectionOptions): Promise<Pre
 }
 
 /** Declares a living server and the backups that it makes. */
-export function declareProtection({ host, steps, session }: PreparedProtection): ProtectionOutputs {
+export function declareProtection({
+  host,
+  steps,
+  session,
+}: Pick<PreparedProtection, "host" | "steps" | "session">): ProtectionOutputs {
   const server = new ReplacementServer("server", host);
   new BackupSchedule("backups", { server, steps, session });
   return { address: server.address };

@@ -55,6 +55,71 @@ async function unit(instance: string): Promise<{ outcome: BackupOutcome; log: st
   };
 }
 
+/** A secret that nothing but its own file may ever hold. */
+const planted = 'T0P-secret/with "quotes"'.replaceAll(/[ "]/g, "-");
+const listener = `<?php // The webhook and the dead-man's URL.
+file_put_contents("/srv/heard/requests", "$_SERVER[REQUEST_METHOD] $_SERVER[REQUEST_URI] " . file_get_contents("php://input") . "\\n", FILE_APPEND);
+if (file_exists("/srv/heard/refuse")) http_response_code(503);`;
+const mailServer = `<?php
+$server = stream_socket_server("tcp://127.0.0.1:2525");
+while ($client = stream_socket_accept($server, -1)) {
+  fwrite($client, "220 ready\\r\\n");
+  for ($inMail = false; ($line = fgets($client)) !== false && !str_starts_with($line, "QUIT"); ) {
+    file_put_contents("/srv/heard/mail", $line, FILE_APPEND);
+    if ($line === ".\\r\\n") $inMail = false;
+    if (!$inMail) fwrite($client, str_starts_with($line, "DATA") ? "354 go\\r\\n" : "250 ok\\r\\n");
+    if (str_starts_with($line, "DATA")) $inMail = true;
+  }
+  fclose($client);
+}`;
+/** Says how full a disk is, whatever the computer's own is; and what curl was told by its arguments. */
+const disk = `#!/bin/sh
+case $* in *pcent*) echo "Use% IUse% Mounted on"; echo "10% - /" ;; *) exec /usr/bin/df "$@" ;; esac`;
+const curl = `#!/bin/sh
+{ echo "$@"; env; } >>/srv/heard/arguments
+exec /usr/bin/curl "$@"`;
+
+/** Has somebody listen on the host to what is told of its backups. */
+async function listen(): Promise<void> {
+  const files = {
+    "/srv/heard/hook.php": listener,
+    "/srv/heard/mail.php": mailServer,
+    "/usr/local/bin/df": disk,
+    "/usr/local/bin/curl": curl,
+  };
+  await host.onHost("mkdir -p /srv/heard /srv/metrics");
+  for (const [path, text] of Object.entries(files))
+    await host.onHost(`cat >${path} <<'END'\n${text}\nEND\nchmod 755 ${path}`);
+  await host.onHost(
+    "systemd-run --quiet --unit=heard-hook php -S 127.0.0.1:9099 /srv/heard/hook.php; systemd-run --quiet --unit=heard-mail php /srv/heard/mail.php; for port in 9099 2525; do until (exec 3<>/dev/tcp/127.0.0.1/$port) 2>/dev/null; do :; done; done; : >/srv/heard/mail",
+  );
+}
+interface Watch {
+  level: string;
+  findings: { id: string; level: string; text: string }[];
+  channels: Record<string, { failing: { why: string } | null }>;
+}
+/** What was sent since the last time, by webhook, and what is known after a watch. */
+async function watch(
+  program = "systemctl start site-watch || true",
+): Promise<{ heard: string[]; state: Watch }> {
+  await host.onHost(`: >/srv/heard/requests; ${program}`);
+  return {
+    heard: await heard(),
+    state: JSON.parse(await host.onHost("cat /var/lib/site-backup/watch.json")) as Watch,
+  };
+}
+async function heard(): Promise<string[]> {
+  const requests = await host.onHost("cat /srv/heard/requests");
+  return requests
+    .split("\n")
+    .filter(Boolean)
+    .map((line) => line.replace(`/${planted}`, ""));
+}
+/** The text of a message to the webhook. */
+const textOf = (request: string | undefined) =>
+  (JSON.parse(/^POST \/new (.*)$/.exec(request ?? "")?.[1] ?? "{}") as { text?: string }).text ?? request;
+
 const rebuild = (...more: string[]) =>
   host.recovery(
     ...["rebuild", "--site", host.site, ...named, ...besides, "--yes", "--without-pulumi", ...more],
@@ -72,6 +137,10 @@ beforeAll(async () => {
   await host.onHost("useradd --create-home keeper && install -d -o keeper -g keeper -m 700 /srv/kept");
   await execa("age-keygen", ["-o", join(host.directory, "key")]);
   runbookSite = await readFile(host.site, "utf8");
+  await writeFile(join(host.directory, "hook"), `http://127.0.0.1:9099/${planted}/old\n`, { mode: 0o600 });
+  await writeFile(join(host.directory, "dead-man"), `http://127.0.0.1:9099/${planted}/alive\n`, {
+    mode: 0o600,
+  });
 }, 900_000);
 
 afterAll(async () => {
@@ -87,8 +156,9 @@ async function configure(signer: string): Promise<void> {
       runbookSite,
       `  - { kind: ssh, name: offsite, host: "${address}", port: ${port}, user: keeper, path: /srv/kept, hostKey: "${hostKey}" }`,
       `restorePoints: { signers: ["${signer}"], recipients: ["${recipient}"], identity: BACKUP_KEY }`,
-      `secrets: [{ name: BACKUP_KEY, from: "file:key" }]`,
+      `secrets: [{ name: BACKUP_KEY, from: "file:key" }, { name: HOOK, from: "file:hook" }, { name: DEAD_MAN, from: "file:dead-man" }]`,
       "backups: {}",
+      `alerts: { mail: { to: [owner@example.org], from: club@example.org, smtp: "smtp://127.0.0.1:2525" }, webhook: HOOK, deadMan: DEAD_MAN, textfile: /srv/metrics }`,
       "",
     ].join("\n"),
   );
@@ -109,25 +179,32 @@ describe("a living server", { timeout: 300_000 }, () => {
   });
 
   test("is protected: its timers run, its settings are root's alone, and a second time changes nothing", async () => {
+    await listen();
     await configure(host.machine.hostKey);
     const done = await protect("--json");
     expect(done.exitCode, done.stderr).toBe(0);
     const facts = JSON.parse(done.stdout) as { timers: string[]; key: string };
-    expect(facts.timers).toHaveLength(4);
+    expect(facts.timers).toHaveLength(5);
     expect(await host.onHost("systemctl list-timers --no-legend 'site-backup@*' | wc -l")).toBe("4\n");
     expect(
       await host.onHost(
-        "stat -c '%a %U' /etc/site-backup /etc/site-backup/settings.json /etc/site-backup/key",
+        "stat -c '%a %U' /etc/site-backup /etc/site-backup/settings.json /etc/site-backup/key /etc/site-backup/secrets /etc/site-backup/secrets/HOOK",
       ),
-    ).toBe("700 root\n600 root\n600 root\n");
+    ).toBe("700 root\n600 root\n600 root\n700 root\n600 root\n");
     expect(
-      await host.onHost("systemd-analyze verify /etc/systemd/system/site-backup@hourly.timer 2>&1 || true"),
+      await host.onHost(
+        "systemd-analyze verify /etc/systemd/system/site-{backup@hourly,watch}.timer 2>&1 || true",
+      ),
     ).toBe("");
     const history = "grep -c backup-schedule /var/lib/recovery/history.jsonl";
     const before = await host.onHost(history);
+    // But for a secret that is another one.
+    await writeFile(join(host.directory, "hook"), `http://127.0.0.1:9099/${planted}/new\n`);
     const again = await carriedOut(typed("npx recovery protect --host root@192.0.2.10", server()));
     expect(again.exitCode, again.stderr).toBe(0);
+    expect(again.stdout).toContain("see whether its alerts arrive: npx recovery alert");
     expect(await host.onHost(history)).toBe(before);
+    expect(await host.onHost("cat /etc/site-backup/secrets/HOOK")).toMatch(/\/new$/);
 
     await host.onHost(
       `install -d -o keeper -g keeper -m 700 /home/keeper/.ssh && install -m 755 ${programs}/receive /usr/local/bin/receive-backup && printf '%s\\n' '${host.agent.publicKey.trim()}' 'restrict,command="/usr/local/bin/receive-backup /srv/kept 1" ${facts.key.trim()}' >/home/keeper/.ssh/authorized_keys && chown keeper /home/keeper/.ssh/authorized_keys`,
@@ -192,6 +269,39 @@ describe("a living server", { timeout: 300_000 }, () => {
     ]);
   });
 
+  test("tells whom site.yaml names of nothing but a test, and says that it is alive, while all is well", async () => {
+    await host.onHost(": >/srv/heard/requests; : >/srv/heard/mail");
+    const { exitCode, stdout, stderr } = await carriedOut(
+      typed("npx recovery alert --host root@192.0.2.10", server()),
+    );
+    expect(exitCode, stderr).toBe(0);
+    expect(stdout).toBe(
+      ["by mail", "to the webhook", "to the dead-man's URL"]
+        .map((place) => `sent ${place}: see whether it arrived`)
+        .join("\n"),
+    );
+    const [message, alive] = await heard();
+    expect(textOf(message)).toMatch(/^chatbot on \S+: this is a test\n/);
+    expect(alive).toBe("GET /alive ");
+    const mail = await host.onHost("cat /srv/heard/mail");
+    expect(mail).toContain("MAIL FROM:<club@example.org>");
+    expect(mail).toMatch(/^RCPT TO:<owner@example.org>\r$/m);
+    expect(mail).toMatch(/^Subject: chatbot on \S+: this is a test\r$/m);
+
+    const { state, heard: said } = await watch();
+    expect(state).toMatchObject({ level: "ok", findings: [] });
+    expect(said).toEqual(["GET /alive "]);
+    expect(await host.onHost("cat /srv/metrics/site_backup.prom")).toMatch(/^site_backup_watch_level 0$/m);
+    // By the server's own program of mail, from within walls as the unit has them.
+    const sendmail = await host.onHost(
+      `printf '#!/bin/sh\\n{ echo "$@"; cat; } >/srv/heard/sendmail\\n' >/usr/sbin/sendmail && chmod 755 /usr/sbin/sendmail && jq 'del(.alerts.mail.smtp)' /etc/site-backup/settings.json >/srv/settings.json && systemd-run --quiet --collect --property=Type=oneshot --property=StandardOutput=file:/srv/heard/test --property=BindReadOnlyPaths=/srv/settings.json:/etc/site-backup/settings.json --property=ProtectSystem=strict --property=NoNewPrivileges=yes --property=RuntimeDirectory=site-watch ${programs}/alert --test; rm /usr/sbin/sendmail; cat /srv/heard/test`,
+    );
+    expect(JSON.parse(sendmail)).toEqual({ mail: null, webhook: null, deadMan: null });
+    expect(await host.onHost("head -n 2 /srv/heard/sendmail")).toBe(
+      "-oi -f club@example.org -- owner@example.org\nFrom: club@example.org\n",
+    );
+  });
+
   test("makes one by its timer's unit while the site writes, and it restores to what was there then", async () => {
     const insert =
       "INSERT INTO audit_events (actor, action, entity, entity_id, details, created_at) VALUES ('test', 'spoke', 'x', $i, '{}', '2026-01-01')";
@@ -235,6 +345,7 @@ describe("a living server", { timeout: 300_000 }, () => {
     expect(await host.onHost(`jq -c .errors ${local}/${outcome.point ?? ""}/MANIFEST.json`)).toContain(
       "uploads-1.tar",
     );
+    await host.onHost("systemctl start site-backup-failed@weekly");
     expect(await host.onHost("journalctl -q -o cat -t site-backup")).toContain(
       "the weekly backup of this site failed",
     );
@@ -249,9 +360,20 @@ describe("a living server", { timeout: 300_000 }, () => {
         `while ${query("SELECT count(*) FROM agents").replace("5000", "0")} >/dev/null 2>&1; do :; done`,
       ].join("; "),
     );
+    await host.onHost(": >/srv/heard/requests");
     const { outcome, log } = await unit("hourly");
     await host.onHost("systemctl stop locking; systemctl start php8.2-fpm chatbot-worker");
     expect(log).toContain("database is locked");
+    // Told at once, by the unit that systemd starts for a failed one: this waits for it.
+    await host.onHost("systemctl start site-backup-failed@hourly");
+    const told = (await heard()).map(textOf);
+    expect(told, told.join("\n")).toHaveLength(1);
+    expect(told[0]).toMatch(
+      /NEW CRITICAL: the last hourly backup failed: .*nothing of the site could be backed up/,
+    );
+    expect(told[0]).toMatch(/^ {2}since \d{4}-\d\d-\d\d \d\d:\d\d UTC$/m);
+    expect(told[0]).toMatch(/^ {2}what to do: journalctl -u site-backup@hourly; /m);
+    expect(told[0]).toMatch(/^ {2}database: what was written since .* ago: \w+\/\w+ on offsite$/m);
     expect(outcome).toMatchObject({ point: null, ok: false });
     expect(await host.onHost(`ls ${local}`)).not.toContain("hourly");
   });
@@ -304,6 +426,53 @@ describe("a living server", { timeout: 300_000 }, () => {
     expect(await host.onHost(`ls ${local}/${outcome.point ?? ""}`)).toContain("MANIFEST.json");
   });
 
+  test("finds a bit that flipped in what it stores, and tells no longer that it is alive", async () => {
+    const flip = (id: string) => `${local}/${id}/config.tar.zst.age`;
+    await host.onHost(
+      `f=${flip(byHand)}; printf '\\x'$(printf %02x $((0x$(xxd -s 900 -l 1 -p $f) ^ 1))) | dd of=$f bs=1 seek=900 conv=notrunc status=none; rm -f /var/lib/site-backup/read.json`,
+    );
+    const { heard: said, state } = await watch();
+    expect(state.findings).toContainEqual(
+      expect.objectContaining({
+        level: "critical",
+        text: `${byHand} is damaged: the bytes of config.tar.zst.age are not those that were stored`,
+      }),
+    );
+    expect(said.map(textOf).join()).toContain(`NEW CRITICAL: ${byHand} is damaged`);
+    expect(said).not.toContain("GET /alive ");
+    expect(await host.onHost("systemctl is-failed site-watch; true")).toBe("failed\n");
+  });
+
+  test("that reaches nobody shows it, tries again each time, and says in the end what was missed", async () => {
+    await host.onHost("touch /srv/heard/refuse; systemctl stop site-backup@daily.timer");
+    const refused = await watch();
+    expect(refused.heard).toHaveLength(3);
+    expect(refused.state.channels["webhook"]?.failing?.why).toContain("503");
+    expect(refused.state.findings.map(({ id }) => id)).toContain("alert-webhook");
+    expect(await host.onHost("journalctl -q -o cat -p crit -t site-backup")).toContain(
+      "nobody is told of this site's backups by webhook",
+    );
+    expect(await host.onHost("cat /srv/metrics/site_backup.prom")).toMatch(
+      /^site_backup_alert_failing\{channel="webhook"\} 1$/m,
+    );
+    await host.onHost("rm /srv/heard/refuse; systemctl start site-backup@daily.timer");
+    const reached = await watch();
+    expect(reached.state.channels["webhook"]?.failing).toBeNull();
+    expect(textOf(reached.heard[0])).toContain(
+      "what was to be told here did not arrive: the webhook takes no alerts",
+    );
+    expect((await watch()).heard).toEqual([]);
+  });
+
+  test("keeps the secrets of its alerts to itself", async () => {
+    expect(await host.onHost("grep -c -- --config /srv/heard/arguments")).toMatch(/^\d+\n$/);
+    expect(
+      await host.onHost(
+        `journalctl >/tmp/journal; grep -rlF ${planted} /srv/heard/arguments /tmp/journal /var/lib /var/log /etc /run /srv/metrics 2>/dev/null | sort`,
+      ),
+    ).toBe("/etc/site-backup/secrets/DEAD_MAN\n/etc/site-backup/secrets/HOOK\n");
+  });
+
   test("cannot read, change or remove what it sent, nor do anything else there", async () => {
     const asThere = (command: string) =>
       host.onHost(
@@ -328,9 +497,9 @@ describe("a living server", { timeout: 300_000 }, () => {
     expect(exitCode, stderr).toBe(0);
     expect(
       await host.onHost(
-        "systemctl list-units --all --no-legend 'site-backup@*.timer' | wc -l; ls /etc/systemd/system | grep -c site-backup || true",
+        "systemctl list-units --all --no-legend 'site-*.timer' | wc -l; ls /etc/systemd/system | grep -c ^site- || true; ls /etc/site-backup /srv/metrics",
       ),
-    ).toBe("0\n0\n");
+    ).toBe("0\n0\n/etc/site-backup:\nkey\nkey.pub\n\n/srv/metrics:\n");
     expect(await stored()).toBe(before);
   });
 });

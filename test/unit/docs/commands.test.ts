@@ -53,6 +53,7 @@ const lines = pages.flatMap(({ path, text }) =>
 
 test("every command of the command line is defined as main.ts adds it", () => {
   expect(program.commands.map((command) => command.name()).sort()).toEqual([
+    "alert",
     "assess",
     "backup",
     "check",

@@ -117,6 +117,14 @@ describe("a backup", { timeout: 60_000 }, () => {
     expect(readdirSync(join(store, ".backup"))).toEqual(["lock"]);
   });
 
+  test("leaves the rows of each table in clear where it is told to, by the name of the point", () => {
+    const rows = join(base, "rows");
+    const { status, id, stderr } = pack(request({ rows }));
+    expect(status, stderr).toBe(0);
+    expect(readdirSync(rows)).toEqual([`${id.replace("/", "-")}.json`]);
+    expect(readFileSync(join(rows, `${id.replace("/", "-")}.json`), "utf8")).toBe('{"club":{"members":2}}\n');
+  });
+
   test("that is killed in its middle is no restore point, and is swept away by the next one", async () => {
     // pg_dump's place in this is taken by tar: it has begun to write, and never ends.
     const stuck = shims({

@@ -59,16 +59,19 @@ test("what is packed is what site.yaml names, by its place on the server", () =>
         certificates: "/etc/letsencrypt",
       },
       application: { packed: true, revision: "0".repeat(40), folder: "/var/www/club", owner: "www-data" },
+      rows: "/var/lib/site-backup/rows",
     },
     logs: ["/var/log/club.log"],
     tiers: {
-      hourly: { keepSeconds: 172_800, atLeast: 48, stores: ["offsite"] },
-      daily: { keepSeconds: 604_800, atLeast: 7, stores: ["offsite"] },
-      weekly: { keepSeconds: 2_592_000, atLeast: 5, stores: ["offsite"] },
-      monthly: { keepSeconds: 31_536_000, atLeast: 12, stores: ["offsite"] },
+      hourly: { everySeconds: 3600, keepSeconds: 172_800, atLeast: 48, stores: ["offsite"] },
+      daily: { everySeconds: 86_400, keepSeconds: 604_800, atLeast: 7, stores: ["offsite"] },
+      weekly: { everySeconds: 604_800, keepSeconds: 2_592_000, atLeast: 5, stores: ["offsite"] },
+      monthly: { everySeconds: 2_678_400, keepSeconds: 31_536_000, atLeast: 12, stores: ["offsite"] },
       manual: { stores: ["offsite"] },
     },
     stores: { offsite: { host: "192.0.2.20", port: 22, user: "keeper" } },
+    rpo: { database: 21_600, configuration: 86_400, uploads: 86_400, logs: 604_800 },
+    alerts: {},
   });
 });
 
@@ -109,15 +112,49 @@ describe("the step", () => {
   });
 });
 
+describe("who is told", () => {
+  const secrets = ["PASSWORD", "HOOK", "DEAD_MAN"].map((name) => ({ name, from: `env:${name}` }));
+  const mail = { to: ["owner@example.org"], from: "club@example.org" };
+  const inputs = (alerts: object) => {
+    const { site, backups } = siteWith({ alerts, secrets });
+    const [step] = planProtection(site, backups, "a");
+    return { ...step?.inputs, placed: step?.secrets };
+  };
+
+  test("stands in the settings by the names of secrets, and their values are placed", () => {
+    const smtp = { ...mail, smtp: "smtps://mail.example.org:465", user: "club", password: "PASSWORD" };
+    const alerts = { mail: smtp, webhook: "HOOK", deadMan: "DEAD_MAN" };
+    const { site, backups } = siteWith({ alerts, secrets });
+    expect(backupSettings(site, backups)["alerts"]).toEqual(alerts);
+    expect(inputs(alerts)).toMatchObject({
+      placed: ["PASSWORD", "HOOK", "DEAD_MAN"],
+      secrets: ["PASSWORD", "HOOK", "DEAD_MAN"],
+      needs: ["age", "zstd", "jq", "openssl", "git", "sqlite3", "curl"],
+      sendmail: false,
+    });
+  });
+
+  test("by the server's own mail needs that, and no other program", () => {
+    expect(inputs({ mail })).toMatchObject({
+      placed: [],
+      secrets: [],
+      needs: ["age", "zstd", "jq", "openssl", "git", "sqlite3"],
+      sendmail: true,
+    });
+  });
+});
+
 describe("the units", () => {
   const texts = (backups: object) =>
     Object.fromEntries(backupTimers(siteWith({ backups }).backups).map(({ name, text }) => [name, text]));
 
   test("write into the store and beside databases, and nowhere else", () => {
-    const [service] = backupUnits({ program: "/p", writable: ["/var/backups/site", "/srv/data"] });
+    const [service] = backupUnits({
+      ...{ programs: "/p", writable: ["/var/backups/site", "/srv/data"], textfile: "/srv/metrics" },
+    });
     expect(service?.name).toBe("site-backup@.service");
     for (const line of [
-      "ExecStart=/p %i",
+      "ExecStart=/p/backup %i",
       "OnFailure=site-backup-failed@%i.service",
       "ProtectSystem=strict",
       "ReadWritePaths=-/var/backups/site -/srv/data",
@@ -125,6 +162,22 @@ describe("the units", () => {
       "IOSchedulingPriority=7",
     ])
       expect(service?.text.split("\n")).toContain(line);
+  });
+
+  test("that watch write into Prometheus' folder, and nowhere else", () => {
+    const watching = backupUnits({
+      programs: "/p",
+      writable: ["/var/backups/site"],
+      textfile: "/srv/metrics",
+    }).slice(1);
+    expect(watching.map(({ name, text }) => [name, /^ExecStart=(.*)$/m.exec(text)?.[1]])).toEqual([
+      ["site-backup-failed@.service", "/p/watch %i"],
+      ["site-watch.service", "/p/watch"],
+    ]);
+    for (const { text } of watching) {
+      expect(text.split("\n")).toContain("ProtectSystem=strict");
+      expect(text.split("\n")).toContain("ReadWritePaths=-/srv/metrics");
+    }
   });
 
   test("begin when site.yaml says, a little apart, and are made up for", () => {

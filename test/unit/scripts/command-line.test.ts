@@ -36,6 +36,7 @@ Exit codes:
   4    refused for safety
   130  interrupted, cleaned up`);
     for (const command of [
+      "alert",
       "assess",
       "backup",
       "check",
@@ -52,6 +53,7 @@ Exit codes:
   });
 
   test.each([
+    ["alert", ["--host <host>", "--host-key <key>", "--site <file>", "--json", "--debug"]],
     ["assess", ["--host <host>", "--host-key <key>", "--site <file>", "--json", "--debug"]],
     ["backup", ["--host <host>", "--host-key <key>", "--site <file>", "--database", "--json", "--debug"]],
     ["protect", ["--host <host>", "--host-key <key>", "--site <file>", "--remove", "--json", "--debug"]],

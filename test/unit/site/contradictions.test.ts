@@ -47,6 +47,8 @@ const backups: NonNullable<Site["backups"]> = {
   monthly: { keep: 31_536_000 },
 };
 
+const mail = { to: ["owner@example.org"], from: "club@example.org" };
+
 const cases: [what: string, change: (site: Site) => void, issue: string][] = [
   ["no source", (site) => delete site.application.git, "application: says neither `git` nor `bundle`"],
   [
@@ -426,6 +428,32 @@ const cases: [what: string, change: (site: Site) => void, issue: string][] = [
       site.databases = [{ ...postgresql, server: "own" }];
     },
     "databases[0].server: the site's server cannot back up a database on another one",
+  ],
+  [
+    "a webhook whose secret is none",
+    (site) => (site.alerts = { webhook: "HOOK" }),
+    "alerts.webhook: no entry of secrets is named HOOK",
+  ],
+  [
+    "a password of mail that is none",
+    (site) => (site.alerts = { mail: { ...mail, smtp: "smtps://m", user: "u", password: "PASSWORD" } }),
+    "alerts.mail.password: no entry of secrets is named PASSWORD",
+  ],
+  [
+    "a user of mail without a password",
+    (site) => (site.alerts = { mail: { ...mail, smtp: "smtps://m", user: "u" } }),
+    "alerts.mail: give both of `user` and `password`, or neither",
+  ],
+  [
+    "a user of no server of mail",
+    (site) => (site.alerts = { mail: { ...mail, user: "u", password: "MONITORING_TOKEN" } }),
+    "alerts.mail.user: is of no use without `smtp`",
+  ],
+  ["alerts to nobody", (site) => (site.alerts = {}), "alerts: tells nobody"],
+  [
+    "alerts about no backups",
+    (site) => (site.alerts = { mail }),
+    "alerts: is about backups that the server makes, and there is no `backups`",
   ],
 ];
 
