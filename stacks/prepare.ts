@@ -118,10 +118,15 @@ async function provenSecrets(
   relayedFiles: RelayedFile[],
   say: (line: string) => void,
 ): Promise<Record<string, string>> {
-  const { identity } = loaded.site.restorePoints;
-  const key =
-    identity !== undefined && steps.some(({ secrets }) => secrets.includes(identity)) ? identity : null;
-  const values = await readSecrets(loaded, [...checkSecrets(loaded.site), ...(key === null ? [] : [key])]);
+  const { secrets: known, restorePoints } = loaded.site;
+  const { identity } = restorePoints;
+  const needed = steps.flatMap(({ secrets }) => secrets);
+  const key = identity !== undefined && needed.includes(identity) ? identity : null;
+  const values = await readSecrets(loaded, [
+    ...checkSecrets(loaded.site),
+    // Others, such as the relay's, are made for the run.
+    ...needed.filter((name) => known.some((secret) => secret.name === name)),
+  ]);
   if (key !== null) await proveIdentity({ name: key, value: values[key] ?? "" }, relayedFiles, say);
   return values;
 }
