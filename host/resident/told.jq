@@ -36,8 +36,8 @@ def message($channel):
   .at as $now | (.channels[$channel].told // {}) as $told
   | [.findings[] | $told[.id] as $known | (.level | rank) as $rank | . + {
       own: (.id == "alert-\($channel)"),
-      # A timer is a little early at times.
-      due: ($known == null or $rank > ($known.level | rank) or $now - $known.at >= 86400 - 1800),
+      # A timer is a little early at times, and a clock may have been ahead.
+      due: ($known == null or $rank > ($known.level | rank) or $now - $known.at >= 86400 - 1800 or $known.at > $now + 3600),
       title: ((if $known == null then "NEW" elif $rank > ($known.level | rank) then "WORSE" else "STILL" end) + " \(.level | ascii_upcase): \(.text)")}] as $open
   | [.findings[].id] as $ids
   | [$told | to_entries[] | select(.key as $id | $ids | index($id) | not) | .value] as $over

@@ -40,7 +40,9 @@ def fault($read):
         null)
   end;
 
-. as $in
+. as $given
+# A time that is yet to come excuses nothing.
+| ($given | .since = (if .since > .now then 0 else .since end)) as $in
 | $in.now as $now
 | ($in.settings.alerts // {}) as $alerts
 | (if ($in.before | type) == "object" then $in.before else {} end) as $before

@@ -182,6 +182,8 @@ describe("found is", () => {
       });
     expect(empty(now - hour - grace)).toEqual([]);
     expect(empty(now - hour - grace - 1)).toEqual(["warning overdue-hourly: there is no good hourly backup"]);
+    // A clock that was wrong when it was protected excuses nothing.
+    expect(empty(now + day)[0]).toBe("critical overdue-daily: there is no good daily backup");
     expect(empty(now - 7 * hour)).toEqual([
       "critical overdue-hourly: there is no good hourly backup",
       "critical rpo-database: no good backup of the database is on this server",
@@ -281,7 +283,10 @@ describe("found is", () => {
     const at = (age: number) => ({ at: now - age });
     const [first = "", second = "", third = "", fourth = "", fifth = ""] = ids;
     const read = { [second]: at(7 * day), [fourth]: at(8 * day), [fifth]: at(7 * day - 1) };
-    expect(jq({ now, points, read }, "-f", `${resident}/due.jq`)).toEqual([first, third, fourth, second]);
+    const due = (seconds: number) => jq({ now: seconds, points, read }, "-f", `${resident}/due.jq`);
+    expect(due(now)).toEqual([first, third, fourth, second]);
+    // What was read by a clock that was a year ahead was not.
+    expect(due(now - 365 * day)).toEqual(ids.slice(0, 5));
   });
 
   test("a point of a time that is yet to come, which counts for nothing", () => {
@@ -452,6 +457,9 @@ describe("who is told", () => {
     expect(nextDay(now + day - grace)).toMatch(
       /^photo-club on club: STILL WARNING: the disk of \/ is 85 % full\n/,
     );
+
+    const ahead = told(full(85, null, now + 365 * day).state, wellTold);
+    expect(full(85, ahead).messages.mail).toContain("STILL WARNING: the disk");
 
     const over = full(10, first, now + hour);
     expect(over.messages.webhook?.split("\n")[0]).toBe(
