@@ -156,12 +156,13 @@ describe("found is", () => {
 
   test("a class of data whose newest good point is older than its RPO, here and elsewhere apart", () => {
     expect(found((given) => (given.settings.rpo = { database: hour, uploads: 5 * hour }))).toEqual([]);
-    expect(
+    const elsewhere = (age: number) =>
       found((given) => {
         given.settings.rpo = { database: 6 * hour };
-        given.sent = [sent("hourly", 6 * hour + grace + 1)];
-      }),
-    ).toEqual([
+        given.sent = [sent("hourly", age)];
+      });
+    expect(elsewhere(6 * hour + grace)).toEqual([]);
+    expect(elsewhere(6 * hour + grace + 1)).toEqual([
       `critical rpo-database-elsewhere: the newest good backup of the database on another server is 6 h old, hourly/${time(now - 6 * hour - grace - 1)}: at most 6 h may be lost`,
     ]);
     expect(found((given) => (given.sent = [sent("hourly", 0)]))).toEqual([
@@ -301,7 +302,10 @@ describe("found is", () => {
         `${ahead} is of a time that is yet to come: this server's clock is wrong, or was, and nothing is removed`,
       ],
     ]);
-    expect(state.newest["database"]?.["elsewhere"]?.at).toBe(now - 10 * minute);
+    expect(state.newest["database"]).toMatchObject({
+      local: { at: now - 10 * minute },
+      elsewhere: { at: now - 10 * minute },
+    });
     expect(found((given) => given.points.push(point("hourly", -3600)))).toEqual([]);
   });
 
@@ -458,7 +462,9 @@ describe("who is told", () => {
       /^photo-club on club: STILL WARNING: the disk of \/ is 85 % full\n/,
     );
 
-    const ahead = told(full(85, null, now + 365 * day).state, wellTold);
+    // Told by a clock that was a year ahead.
+    const known = { level: "warning", at: now + 365 * day, since: now, text: "" };
+    const ahead = { ...first, channels: { mail: { failing: null, told: { "disk-/": known } } } };
     expect(full(85, ahead).messages.mail).toContain("STILL WARNING: the disk");
 
     const over = full(10, first, now + hour);
@@ -489,6 +495,10 @@ describe("who is told", () => {
     expect(second.messages.webhook).toContain(
       "From 2026-03-31 12:00 UTC on, what was to be told here did not arrive: the webhook takes no alerts: error: 503",
     );
+    expect(told(second.state, { webhook: "error: 500" }).channels["webhook"]?.failing).toEqual({
+      since: now,
+      why: "error: 500",
+    });
     const third = told(second.state, wellTold);
     expect(third).toMatchObject({ level: "warning", channels: { webhook: { failing: null } } });
     const fourth = full(85, third, now + hour);
