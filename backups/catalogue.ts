@@ -1,18 +1,20 @@
 import { createHash } from "node:crypto";
 import { availableParallelism } from "node:os";
 import { formatBytes } from "./format-bytes.ts";
+import { inTurns } from "./in-turns.ts";
 import { inspectArchive } from "./inspect-archive.ts";
 import { inspectDump } from "./inspect-dump.ts";
 import type { Inspection } from "./inspection.ts";
 import { InspectionCache } from "./inspection-cache.ts";
-import { type FolderFacts, judgeFolder, timeOfFolder } from "./judge-folder.ts";
+import { type FolderFacts, judgeFolder, type SignatureVerdict, timeOfFolder } from "./judge-folder.ts";
 import { type FileFacts, judgePoint, unreadPoint } from "./judge-point.ts";
 import { manifestBytes, tiers } from "./point-manifest.ts";
 import type { RestorePoint } from "./restore-point.ts";
 import { type ArchiveName, parseArchiveName } from "./runbook-archive.ts";
+import { longBytes, withProgress } from "./reading-progress.ts";
 import { openStore } from "./stores/open-store.ts";
 import type { StoredFile, StoredOddity, StoreReader } from "./stores/store.ts";
-import { verifySignature } from "./verify-signature.ts";
+import { whoSigned } from "./ssh-signature.ts";
 import { OperatorError } from "../site/operator-error.ts";
 import type { Store } from "../site/schema.ts";
 
@@ -151,7 +153,7 @@ async function readFolder(
           sha256: createHash("sha256").update(manifest).digest("hex"),
         },
       },
-      manifest && (await verifySignature(manifest, signature, expected.signers)),
+      manifest && (await signatureVerdict(manifest, signature, expected.signers)),
       expected.site,
       now,
     );
@@ -162,6 +164,22 @@ async function readFolder(
     const stray = strayEntry(store, id, modifiedAt, reason);
     return { ...stray, format: "folder", kind: "full", state: "damaged" };
   }
+}
+
+async function signatureVerdict(
+  manifest: Buffer,
+  signature: Buffer | null,
+  signers: readonly string[],
+): Promise<SignatureVerdict> {
+  if (signers.length === 0) return null;
+  if (signature === null)
+    return { fault: "nobody signed it, and site.yaml names who must (restorePoints.signers)" };
+  const faults = {
+    signer: null,
+    stranger: "its signature is of a key that site.yaml does not name (restorePoints.signers)",
+    nobody: "its manifest is not the one that was signed: it was changed since, or its signature is damaged",
+  };
+  return { fault: faults[await whoSigned(manifest, signature, signers, "recovery-stack")] };
 }
 
 async function whole(bytes: AsyncIterable<Buffer>): Promise<Buffer> {
@@ -232,9 +250,13 @@ async function inspect(
 ): Promise<Inspection | undefined> {
   const known = await cache.get(file.identity);
   if (known !== undefined && !again(file.name)) return known;
+  if (file.bytes >= longBytes)
+    say(`reading ${file.name} (${formatBytes(file.bytes)}); the next time this is known`);
   const read = await opened.read(file, (bytes) => {
     const told = withProgress(bytes, file, say);
-    return "engine" in name ? inspectDump(told, name.engine, signal) : inspectArchive(told, signal);
+    return "engine" in name
+      ? inspectDump(told, name.engine, signal)
+      : inspectArchive(told, signal, { unpacked: again(file.name) });
   });
   if (read === undefined) return undefined;
   const inspection = { ...read, damage: read.damage ?? decay(read, known) };
@@ -247,29 +269,6 @@ function decay(read: Inspection, known: Inspection | undefined): string | null {
   if (known === undefined) return null;
   if (known.sha256 === read.sha256) return known.damage;
   return `its bytes are others than when it was first read (sha256 ${known.sha256.slice(0, 12)}…, now ${read.sha256.slice(0, 12)}…)`;
-}
-
-async function* withProgress(
-  bytes: AsyncIterable<Buffer>,
-  file: { name: string; bytes: number },
-  say: (line: string) => void,
-): AsyncGenerator<Buffer> {
-  const longBytes = 256 * 1024 ** 2;
-  const longMilliseconds = 15_000; // over a slow line
-  if (file.bytes >= longBytes)
-    say(`reading ${file.name} (${formatBytes(file.bytes)}); the next time this is known`);
-  let read = 0;
-  let toldAt = 0;
-  let toldAtMilliseconds = performance.now();
-  for await (const chunk of bytes) {
-    yield chunk;
-    read += chunk.length;
-    if (read - toldAt >= 1024 ** 3 || performance.now() - toldAtMilliseconds >= longMilliseconds) {
-      toldAt = read;
-      toldAtMilliseconds = performance.now();
-      say(`reading ${file.name}: ${formatBytes(read)} of ${formatBytes(file.bytes)}`);
-    }
-  }
 }
 
 function withAliases(named: RestorePoint[], aliases: RestorePoint[]): RestorePoint[] {
@@ -290,19 +289,4 @@ function sorted(points: RestorePoint[]): RestorePoint[] {
 
 function compare(one: string, other: string): number {
   return one < other ? -1 : one > other ? 1 : 0;
-}
-
-/** Runs `work` on each item, `width` at a time, and keeps the order. */
-async function inTurns<Item, Result>(
-  items: readonly Item[],
-  width: number,
-  work: (item: Item) => Promise<Result>,
-): Promise<Result[]> {
-  const results: Result[] = [];
-  const queue = items.entries();
-  const worker = async () => {
-    for (const [index, item] of queue) results[index] = await work(item);
-  };
-  await Promise.all(Array.from({ length: width }, worker));
-  return results;
 }

@@ -1,5 +1,5 @@
 import { formatBytes } from "./format-bytes.ts";
-import { isGood, type Pin, type RestorePoint } from "./restore-point.ts";
+import { isGood, isRead, type Pin, type RestorePoint } from "./restore-point.ts";
 import { exitCodes, OperatorError } from "../site/operator-error.ts";
 
 export interface PointWish {
@@ -9,22 +9,24 @@ export interface PointWish {
   before?: Date | undefined;
 }
 
+/** Verifiers read a point within a day. Where the newest that they read is as much older than the newest, they do not any more. */
+const unreadMilliseconds = 2 * 86_400_000;
+
 /**
- * The point that a whole site is restored from: the one that is asked for, or else the newest good one of kind `full`.
- * Points of the same time go by how much is known of them, then by their order.
+ * The point that a whole site is restored from: the one that is asked for, or else the newest of kind `full` that a verifier read
+ * whole, or the newest good one, where nobody reads them. Points of the same time go by how much is known of them, then by their order.
  *
  * @throws OperatorError (exit code 4) that lists the candidates and why each is not chosen.
  */
 export function choosePoint(points: readonly RestorePoint[], { id, before }: PointWish = {}): RestorePoint {
   const named = id === undefined ? points : points.filter((point) => isNamed(point, id));
   const rank = { proven: 0, readable: 1, complete: 2, partial: 3, damaged: 4, foreign: 5 };
-  const [best] = named
+  const time = (point: RestorePoint) => Date.parse(point.timeOfData ?? "");
+  const fit = named
     .filter((point) => objection(point, before) === null)
-    .sort(
-      (one, other) =>
-        Date.parse(other.timeOfData ?? "") - Date.parse(one.timeOfData ?? "") ||
-        rank[one.state] - rank[other.state],
-    );
+    .sort((one, other) => time(other) - time(one) || rank[one.state] - rank[other.state]);
+  const read = id === undefined ? fit.find(isRead) : undefined;
+  const best = read && fit[0] && time(fit[0]) - time(read) < unreadMilliseconds ? read : fit[0];
   if (best !== undefined) return best;
   throw new OperatorError(
     exitCodes.refused,

@@ -8,14 +8,15 @@ import type { Member } from "./restore-point.ts";
 
 /**
  * Reads a `full_backup_….tar.gz` once, from its first byte to its last, keeping little of it in memory. An archive may
- * come from anybody: entries that could act outside its place, and bombs, are damage.
+ * come from anybody: entries that could act outside its place, and bombs, are damage. With `unpacked` each compressed file in it is
+ * decompressed too, into nothing.
  */
 export async function inspectArchive(
   source: AsyncIterable<Buffer>,
   signal?: AbortSignal,
-  limits: InspectionLimits = inspectionLimits,
+  { unpacked = false, limits = inspectionLimits }: { unpacked?: boolean; limits?: InspectionLimits } = {},
 ): Promise<Inspection> {
-  const listing = new Listing(limits);
+  const listing = new Listing(limits, unpacked);
   const reading = await readGzip(source, limits, listing.sink(), signal);
   return {
     ...reading,
@@ -39,7 +40,10 @@ class Listing {
   /** Zero bytes at the end of what was read so far: a tar ends with two blocks of them. */
   private zeros = 0;
 
-  constructor(private readonly limits: InspectionLimits) {}
+  constructor(
+    private readonly limits: InspectionLimits,
+    private readonly unpacked: boolean,
+  ) {}
 
   /** Takes the bytes of the tar; fails with Damage. */
   sink(): Writable {
@@ -49,6 +53,15 @@ class Listing {
       content.on("error", () => undefined);
       const take = this.accept(header, next);
       if (take === undefined) return;
+      if (this.unpacked && header.name.endsWith(".gz")) {
+        this.decompress(content as AsyncIterable<Buffer>, take).then(
+          () => {
+            next();
+          },
+          () => undefined,
+        );
+        return;
+      }
       content.on("data", (chunk) => {
         take(chunk as Buffer);
       });
@@ -180,6 +193,27 @@ class Listing {
         ...(dumped && { dumped }),
       });
     };
+  }
+
+  /** Reads a compressed file to its end, whatever it holds. Fails when the tar does. */
+  private async decompress(
+    content: AsyncIterable<Buffer>,
+    take: (chunk: Buffer | undefined) => void,
+  ): Promise<void> {
+    async function* taken(): AsyncGenerator<Buffer> {
+      for await (const chunk of content) {
+        take(chunk);
+        yield chunk;
+      }
+    }
+    const nowhere = new Writable({
+      write: (_chunk, _encoding, done) => {
+        done();
+      },
+    });
+    const { damage } = await readGzip(taken(), this.limits, nowhere);
+    take(undefined);
+    if (damage !== null) this.broken ??= `${this.members.at(-1)?.path ?? this.last} is damaged: ${damage}`;
   }
 
   private countZeros(chunk: Buffer): void {

@@ -3,8 +3,8 @@ import type { DumpVersions } from "./dump-versions.ts";
 /**
  * What is known of a restore point:
  * - `complete`: all stored bytes were read, the archive is sound, its manifest is there and what it names is in it;
- * - `readable`: beside that, a verifier unpacked every member;
- * - `proven`: a machine restored it and the checks passed;
+ * - `readable`: beside that, one of the site's verifiers decrypted, unpacked and hashed all of it;
+ * - `proven`: one of them restored it on a machine, and the checks passed;
  * - `partial`: sound, and its own manifest says that parts of the backup failed;
  * - `damaged`: it must not be restored, for the reason given;
  * - `foreign`: not a restore point of this site, or not one at all.
@@ -78,6 +78,11 @@ export interface Pin {
   manifestSha256: string;
   /** Null for a folder. */
   archiveSha256: string | null;
+}
+
+/** Whether a verifier read all of the point. */
+export function isRead(point: RestorePoint): boolean {
+  return ["readable", "proven"].includes(point.state);
 }
 
 /** Whether the point may be restored. */

@@ -1,11 +1,12 @@
+import { randomInt } from "node:crypto";
 import { choosePoint, type PointWish } from "../backups/choose-point.ts";
-import { isGood, pinOf, type Pin, type RestorePoint } from "../backups/restore-point.ts";
+import { isGood, isRead, pinOf, type Pin, type RestorePoint } from "../backups/restore-point.ts";
 import { age } from "../backups/age.ts";
 
 export interface Choice {
   point: RestorePoint;
   pin: Pin;
-  /** Newer points of whole sites that were passed over because something is wrong with them: a line each. */
+  /** Newer points of whole sites that were passed over, and why; and which was proven last, where that is another: a line each. */
   passedOver: string[];
 }
 
@@ -23,13 +24,22 @@ export function choose(
   const point = choosePoint(points, wish);
   const pin = pinOf(point);
   if (!pin) throw new Error("a good point was not read to its end");
-  const passedOver = wish.id === undefined ? newerThan(point, points, wish.before) : [];
+  const passedOver = [
+    ...(wish.id === undefined ? newerThan(point, points, wish.before) : []),
+    ...provenLast(point, points),
+  ];
   for (const line of passedOver) say(line);
   const dataTime = point.timeOfData ?? "unknown";
   say(
     `restore point ${point.id} in ${point.store}, ${point.state}; data of ${dataTime} (${age(dataTime, new Date())} old)`,
   );
   return { point, pin, passedOver };
+}
+
+/** The id of a point of a whole site that is drawn among all good ones, however old: so that each can be the one that is tried. */
+export function draw(points: readonly RestorePoint[]): string | undefined {
+  const good = points.filter((point) => point.kind === "full" && isGood(point));
+  return good.length === 0 ? undefined : good[randomInt(good.length)]?.id;
 }
 
 /** A damaged file often does not tell the time of its data; its name and the time of its arrival then speak for it. */
@@ -40,10 +50,24 @@ function newerThan(
 ): string[] {
   const time = (point: RestorePoint) => Date.parse(point.timeOfData ?? point.storedAt);
   return points
-    .filter((point) => point.kind === "full" && !isGood(point))
+    .filter((point) => point.kind === "full" && (!isGood(point) || !isRead(point)))
     .filter((point) => time(point) > time(chosen) && (before === undefined || time(point) < before.getTime()))
-    .map(
-      (point) =>
-        `passed over ${point.id} in ${point.store}: ${point.state}, ${point.reason ?? "no reason known"}`,
+    .map((point) =>
+      isGood(point)
+        ? `passed over ${point.id} in ${point.store}: no verifier has read it yet; --point ${point.id} takes it`
+        : `passed over ${point.id} in ${point.store}: ${point.state}, ${point.reason ?? "no reason known"}`,
     );
+}
+
+/** A restore that was seen to work, where verifiers do such: beside the one that is chosen, if it is another. */
+function provenLast(chosen: RestorePoint, points: readonly RestorePoint[]): string[] {
+  if (!points.some(isRead) || chosen.state === "proven") return [];
+  const [proven] = points
+    .filter(({ kind, state }) => kind === "full" && state === "proven")
+    .sort((one, other) => Date.parse(other.timeOfData ?? "") - Date.parse(one.timeOfData ?? ""));
+  return [
+    proven === undefined
+      ? "no point was ever proven by a drill"
+      : `the newest that a drill proved is ${proven.id} in ${proven.store}, with data of ${proven.timeOfData ?? "unknown"}`,
+  ];
 }

@@ -11,19 +11,21 @@ import { startAgent, type ThrowAwayAgent } from "../ssh/agent.ts";
 import { prepareRecovery, sitePoints } from "../stacks/prepare.ts";
 import { ensureBaked } from "./bake.ts";
 import { chooseExecutor } from "./choose-executor.ts";
-import { choose } from "./choose.ts";
+import { choose, draw } from "./choose.ts";
 import type { RecordedRun } from "./record.ts";
 import { recover } from "./recover.ts";
 import type { Reporter } from "./reporter.ts";
 import { runId } from "./run-id.ts";
+import { type VerdictSigner, verdictSigner } from "./sign-verdict.ts";
 import { stateDirectory } from "./state-directory.ts";
 import { throwAwayFolder } from "./throw-away-folder.ts";
 import { watchRecovered } from "./watch.ts";
 
 export interface DrillOptions {
   siteFile: string;
-  /** Id of a restore point; the newest good one without. */
+  /** Id of a restore point, or whether one is drawn among all good ones; without, the one that a rebuild would propose. */
   pointId?: string;
+  draw: boolean;
   /** Only points with data of before this moment. */
   before?: Date;
   /** Onto this Debian, with its PHP and PostgreSQL, whatever site.yaml says. */
@@ -36,12 +38,16 @@ export interface DrillOptions {
   baked: boolean;
   /** How long the recovered site is watched; 0 for not at all. */
   watchSeconds: number;
+  /** Whether the point is proven by it is signed, as a verifier of the site. */
+  sign: boolean;
   reporter: Reporter;
   /** Ends the drill at once: there is nothing in it that would be lost. */
   signal: AbortSignal;
 }
 
 export interface DrillResult extends RecordedRun {
+  /** Path of the verdict that was signed. */
+  verdict?: string;
   /** How to enter and to remove the machine that was kept. */
   kept?: { enter: string; remove: string };
 }
@@ -64,19 +70,21 @@ export async function drill(options: DrillOptions): Promise<DrillResult> {
     reporter.say(line);
   };
   await ensureDebianPackages([...needs, ...baseNeeds, ...machineNeeds], say);
+  const signer = options.sign ? await verdictSigner(loaded) : undefined;
   return exclusively(
     join(stateDirectory(loaded.site.name), "drill.lock"),
     () => {
       say(`another drill of ${loaded.site.name} is under way; waiting for its end`);
     },
     signal,
-    () => onMachine(options, loaded, say),
+    () => onMachine(options, loaded, signer, say),
   );
 }
 
 async function onMachine(
   options: DrillOptions,
   loaded: LoadedSite,
+  signer: VerdictSigner | undefined,
   say: (line: string) => void,
 ): Promise<DrillResult> {
   const { reporter, signal, siteFile } = options;
@@ -84,7 +92,8 @@ async function onMachine(
   const preparing = Date.now();
   await sweepMachines(say);
   const points = await sitePoints(loaded, say);
-  const { pin, passedOver } = choose(points, { id: options.pointId, before: options.before }, say);
+  const id = options.draw ? draw(points) : options.pointId;
+  const { point, pin, passedOver } = choose(points, { id, before: options.before }, say);
   const { withoutPulumi } = options;
   const executor = await chooseExecutor({ kind: "drill", withoutPulumi, say, signal });
   const base = options.baked
@@ -160,6 +169,7 @@ async function onMachine(
       say,
       signal,
     });
+    const verdict = await signer?.drilled(point, watched.record);
     if (options.keep && !signal.aborted) {
       // With the machine's own files, so that removing it removes them too.
       const key = join(machine.directory, "key");
@@ -171,7 +181,7 @@ async function onMachine(
         remove: `npx recovery machine remove ${machine.id}`,
       };
     }
-    return { ...watched, ...(kept ? { kept } : {}) };
+    return { ...watched, ...(verdict === undefined ? {} : { verdict }), ...(kept ? { kept } : {}) };
   } finally {
     try {
       if (machine && !kept) await machine.destroy();

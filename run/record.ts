@@ -1,4 +1,4 @@
-import { readFile, rename, rm, writeFile } from "node:fs/promises";
+import { rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { judgeObjectives } from "../evidence/objectives.ts";
 import { runRecordSchema, type RunRecord, type StepRecord } from "../evidence/record.ts";
@@ -10,6 +10,7 @@ import { connect, fingerprint, type SshTarget } from "../ssh/connection.ts";
 import type { PreparedRecovery } from "../stacks/prepare.ts";
 import { runChecks } from "./check.ts";
 import { readLedger, stepRecords } from "./ledger.ts";
+import { programVersion } from "./program-version.ts";
 
 /** What is told of a run beside its steps and checks. */
 export interface Surroundings {
@@ -119,7 +120,7 @@ export async function recordRun(options: RecordOptions): Promise<RecordedRun> {
     checksAt: checksAt?.toISOString() ?? null,
     recoveredAt: good ? recoveredAt.toISOString() : null,
     endedAt: new Date().toISOString(),
-    tool: { version: await toolVersion(), ...options.tool },
+    tool: { version: programVersion, ...options.tool },
     point: {
       id: prepared.point.id,
       store: prepared.point.store,
@@ -260,9 +261,4 @@ function errorOf(
 function endOf(step: StepRecord, clockAheadSeconds: number): string | null {
   if (step.startedAt === null || step.seconds === null) return null;
   return new Date(Date.parse(step.startedAt) + (step.seconds - clockAheadSeconds) * 1000).toISOString();
-}
-
-async function toolVersion(): Promise<string> {
-  const text = await readFile(new URL("../package.json", import.meta.url), "utf8");
-  return String((JSON.parse(text) as { version: unknown }).version);
 }

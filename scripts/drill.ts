@@ -1,5 +1,8 @@
 import { Command } from "commander";
 import { report } from "../evidence/report.ts";
+import { fileURLToPath } from "node:url";
+import { loadSite } from "../site/load.ts";
+import { exitCodes, OperatorError } from "../site/operator-error.ts";
 import type { DebianRelease } from "../site/debian-versions.ts";
 import { examples } from "./examples.ts";
 import { exitCodeOf } from "./exit-code.ts";
@@ -9,6 +12,7 @@ import { display, progressOutput } from "./display.ts";
 import { recordedIn } from "./recorded-in.ts";
 import { releaseOption } from "./release-option.ts";
 import { interruption } from "./interruption.ts";
+import { verificationTimers } from "./verification-timers.ts";
 
 interface Options {
   site: string;
@@ -19,8 +23,13 @@ interface Options {
   keep: boolean;
   withoutPulumi: boolean;
   baked: boolean;
+  draw: boolean;
+  sign: boolean;
+  printTimer: boolean;
   json: boolean;
 }
+
+const program = fileURLToPath(new URL("recovery.js", import.meta.url));
 
 export function drillCommand(): Command {
   return new Command("drill")
@@ -28,7 +37,7 @@ export function drillCommand(): Command {
       "restore the site on a throw-away machine without a way out, check it, and show the time of every step",
     )
     .option("--site <file>", "the site's configuration", "site.yaml")
-    .option("--point <id>", "the restore point; the newest good one by default")
+    .option("--point <id>", "the restore point; by default the one that a rebuild would propose")
     .option(
       "--before <time>",
       "only points with data of before this time (ISO 8601, such as 2026-03-01T02:00Z)",
@@ -43,17 +52,37 @@ export function drillCommand(): Command {
       "on a machine that has the site's packages already: quick, and no measure of the RTO",
       false,
     )
+    .option("--draw", "a restore point drawn at random among all good ones", false)
+    .option("--sign", "sign that the point is proven, or is not (verification in site.yaml)", false)
+    .option(
+      "--print-timer",
+      "print what does all of this by itself, to paste: units of systemd, a job of CI",
+      false,
+    )
     .option("--json", "print the run's record as one JSON document", false)
     .option("--debug", "show where an error came from", false)
     .addHelpText("after", examples("drill", "drill --before 2026-03-01T02:00Z --keep", "drill --release 13"))
     .action(async (options: Options) => {
+      if (options.printTimer) {
+        const { site, file } = await loadSite(options.site);
+        console.log(verificationTimers({ site: site.name, file, node: process.execPath, program }));
+        return;
+      }
+      if (options.draw && (options.point !== undefined || options.before !== undefined)) {
+        throw new OperatorError(
+          exitCodes.usage,
+          "it is not clear which point is restored",
+          "one is drawn at random, or named by --point or --before",
+          "leave out one of them",
+        );
+      }
       // The engine's library takes a second to load: not for every --help.
       const { drill } = await import("../run/drill.ts");
       const reporter = display(progressOutput());
       const { signal } = interruption("kill", (line) => {
         reporter.say(line);
       });
-      const { kept, ...recorded } = await drill({
+      const { kept, verdict, ...recorded } = await drill({
         siteFile: options.site,
         ...(options.point === undefined ? {} : { pointId: options.point }),
         ...(options.before === undefined ? {} : { before: options.before }),
@@ -62,13 +91,16 @@ export function drillCommand(): Command {
         keep: options.keep,
         baked: options.baked,
         watchSeconds: options.watch,
+        draw: options.draw,
+        sign: options.sign,
         reporter,
         signal,
       });
-      if (options.json) console.log(JSON.stringify({ ...recorded, ...(kept ? { kept } : {}) }, null, 2));
+      if (options.json) console.log(JSON.stringify({ ...recorded, verdict, kept }, null, 2));
       else {
         console.log(report(recorded.record));
         console.log(recordedIn(recorded));
+        if (verdict !== undefined) console.log(`signed: ${verdict}`);
         if (kept) console.log(`enter the machine:  ${kept.enter}\nremove it:          ${kept.remove}`);
       }
       process.exitCode = exitCodeOf(recorded.record);

@@ -1,7 +1,8 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { Command } from "commander";
 import { exitCodes, OperatorError } from "../site/operator-error.ts";
 import { alertCommand } from "./alert.ts";
+import { programVersion } from "../run/program-version.ts";
 import { assessCommand } from "./assess.ts";
 import { backupCommand } from "./backup.ts";
 import { checkCommand } from "./check.ts";
@@ -13,15 +14,11 @@ import { pointsCommand } from "./points.ts";
 import { protectCommand } from "./protect.ts";
 import { rebuildCommand } from "./rebuild.ts";
 
-const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
-  version: string;
-};
-
 const program = new Command("recovery")
   .description(
     "Brings a lost PHP site back on a blank Debian host, proves that it serves, and shows the time.",
   )
-  .version(version)
+  .version(programVersion)
   .showHelpAfterError()
   .exitOverride()
   .addHelpText(

@@ -5,8 +5,9 @@ import { isNamed } from "../backups/choose-point.ts";
 import { fetchPoint } from "../backups/fetch-point.ts";
 import { formatBytes } from "../backups/format-bytes.ts";
 import { pinText } from "../backups/pin.ts";
-import { isGood, pinOf, type RestorePoint } from "../backups/restore-point.ts";
+import { isGood, isRead, pinOf, type RestorePoint } from "../backups/restore-point.ts";
 import { duration } from "../evidence/report.ts";
+import { verifyPoints } from "../run/verify-points.ts";
 import { loadSite } from "../site/load.ts";
 import { exitCodes, OperatorError } from "../site/operator-error.ts";
 import { sitePoints } from "../stacks/prepare.ts";
@@ -69,38 +70,54 @@ function showCommand(): Command {
 }
 
 function verifyCommand(): Command {
-  return pointCommand("verify", "read points from end to end again, whatever is known of them from before")
+  return pointCommand(
+    "verify",
+    "read points from end to end again, decrypted and unpacked, whatever is known of them",
+  )
     .argument("[id]", "a point's id, its file's name or an alias of it")
     .option("--all", "all of them", false)
-    .addHelpText("after", examples("points verify full_backup_20261123_190739", "points verify --all"))
-    .action(async (id: string | undefined, options: Options & { all: boolean }) => {
-      if ((id === undefined) !== options.all) {
+    .option("--new", "those that no verifier has read", false)
+    .option("--sign", "sign what is found: it counts from then on (verification in site.yaml)", false)
+    .addHelpText(
+      "after",
+      examples(
+        "points verify full_backup_20261123_190739",
+        "points verify --all",
+        "points verify --new --sign",
+      ),
+    )
+    .action(async (id: string | undefined, options: Options & Record<"all" | "new" | "sign", boolean>) => {
+      if (Number(id !== undefined) + Number(options.all) + Number(options.new) !== 1) {
         throw new OperatorError(
           exitCodes.usage,
-          id === undefined ? "no point is named" : "a point is named, and --all",
-          "points are verified one at a time, or all",
+          "it is not clear which points are verified",
+          "one is named, or --all, or --new: one of the three",
           "for example: npx recovery points verify --all",
         );
       }
       const { signal } = interruption("kill", say);
-      const loaded = await loadSite(options.site);
-      const found = async (again: (file: string) => boolean) => sitePoints(loaded, say, { signal, again });
-      let verified: RestorePoint[];
-      if (id === undefined) verified = (await found(() => true)).filter(({ kind }) => kind !== null);
+      const verified = await verifyPoints(await loadSite(options.site), {
+        wanted: (points) => {
+          if (id !== undefined) return named(points, id);
+          return options.all ? points : points.filter((point) => isGood(point) && !isRead(point));
+        },
+        sign: options.sign,
+        say,
+        signal,
+      });
+      if (options.json) print(verified.map(({ point, verdict }) => ({ ...point, verdict })));
       else {
-        const files = new Set(named(await found(() => false), id).map(({ file }) => file));
-        verified = (await found((file) => files.has(file))).filter(({ file }) => files.has(file));
-      }
-      if (options.json) print(verified);
-      else {
-        for (const { state, id: one, store, reason, storedBytes } of verified) {
+        for (const { point, verdict } of verified) {
+          const { state, id: one, store, reason, storedBytes } = point;
           console.log(`${state.padEnd(8)}  ${one}  in ${store}: ${formatBytes(storedBytes)} read again`);
           if (reason !== null) console.log(`          ${reason}`);
+          if (verdict !== null) console.log(`          signed: ${verdict}`);
         }
-        if (verified.length === 0) console.log("the site's stores hold no restore point");
+        if (verified.length === 0) {
+          console.log(options.new ? "all of them have been read" : "the site's stores hold no restore point");
+        }
       }
-      const sound = verified.every(({ state }) => state !== "damaged" && state !== "foreign");
-      process.exitCode = sound ? exitCodes.done : exitCodes.failed;
+      process.exitCode = verified.some(({ failed }) => failed) ? exitCodes.failed : exitCodes.done;
     });
 }
 

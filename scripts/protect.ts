@@ -1,6 +1,5 @@
 import { Command } from "commander";
 import { operator } from "../run/operator.ts";
-import { protect } from "../run/protect.ts";
 import { examples } from "./examples.ts";
 import { interruption } from "./interruption.ts";
 import { aboutSiteHost, siteHost, type SiteHostOptions } from "./site-host.ts";
@@ -20,6 +19,8 @@ export function protectCommand(): Command {
     .option("--debug", "show where an error came from", false)
     .addHelpText("after", examples("protect --host root@192.0.2.10"))
     .action(async (options: Options) => {
+      // The engine's library takes a second to load: not for every --help.
+      const { protect } = await import("../run/protect.ts");
       const say = (line: string) => {
         console.error(line);
       };

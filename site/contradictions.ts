@@ -54,6 +54,7 @@ export function contradictions(site: ReadableSite): Issue[] {
     ...objectives(site),
     ...checks(site),
     ...restorePoints(site),
+    ...verification(site),
     ...backups(site),
     ...alerts(site),
   ];
@@ -526,6 +527,29 @@ function restorePoints({ restorePoints: section, secrets }: ReadableSite): Issue
     }
   }
   return issues;
+}
+
+function verification({ verification: section, secrets, restorePoints: points }: ReadableSite): Issue[] {
+  if (section === undefined) return [];
+  const names = secrets?.map((entry) => entry?.name);
+  const unknown = (["key", "identity"] as const).flatMap((field) => {
+    const name = section[field];
+    return name !== undefined && unknownName(names, name)
+      ? [issue(["verification", field], `no entry of secrets is named ${name}`)]
+      : [];
+  });
+  const withoutComment = (key: string) => key.split(" ").slice(0, 2).join(" ");
+  const own = section.signers.flatMap((key, index) =>
+    points?.signers.some((signer) => withoutComment(signer) === withoutComment(key)) === true
+      ? [
+          issue(
+            ["verification", "signers", index],
+            "is the key of a server that makes the backups: it would vouch for itself",
+          ),
+        ]
+      : [],
+  );
+  return [...unknown, ...own];
 }
 
 function backups({

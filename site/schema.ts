@@ -292,6 +292,30 @@ const restorePointsSchema = z.strictObject({
     ),
 });
 
+const verificationSchema = z.strictObject({
+  signers: z
+    .array(z.string().regex(sshPublicKey, "not a public key of ssh, such as ssh-ed25519 AAAA…"))
+    .min(1)
+    .describe("ssh public keys of those whose verdicts count. A verdict that none of them signed is none."),
+  key: variable
+    .optional()
+    .describe(
+      "Name of the entry of `secrets` that holds the private key which verdicts are signed with (`--sign`). Only who verifies needs to have it.",
+    ),
+  identity: variable
+    .optional()
+    .describe(
+      "Name of the entry of `secrets` that holds the private key which a verifier opens backups with: of a recipient of its own, which can be revoked alone. By default that of `restorePoints.identity`.",
+    ),
+  folder: z
+    .string()
+    .min(1)
+    .default("verdicts")
+    .describe(
+      "Where verdicts lie, relative to site.yaml: a folder that who verifies and who recovers share, such as one in the same repository.",
+    ),
+});
+
 const logSchema = z.strictObject({
   path: absolutePath.describe("A log file that must exist and be writable by the application's owner."),
 });
@@ -598,6 +622,11 @@ export const siteSchema = z.strictObject({
   restorePoints: restorePointsSchema
     .prefault({})
     .describe("Who signs backups of our own format (docs/format.md), and who can read them."),
+  verification: verificationSchema
+    .optional()
+    .describe(
+      "Who reads backups whole and restores them for a test, and whose word counts (docs/verification.md).",
+    ),
   backups: backupsSchema
     .optional()
     .describe(

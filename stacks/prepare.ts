@@ -8,6 +8,8 @@ import { isGood, pinOf, type Pin, type RestorePoint } from "../backups/restore-p
 import { siteMembers } from "../backups/site-members.ts";
 import { openStore } from "../backups/stores/open-store.ts";
 import type { StoreReader } from "../backups/stores/store.ts";
+import { withVerdicts } from "../backups/verdict.ts";
+import { readVerdicts } from "../backups/verdict-folder.ts";
 import { type ArchivePoint, checkSecrets, planCompleteFailure } from "../runbook/complete-failure.ts";
 import { allMembers, type MemberPoint } from "../runbook/member-steps.ts";
 import { partOf, planServerFailure } from "../runbook/server-failure.ts";
@@ -171,8 +173,26 @@ function ownPoint(point: RestorePoint, site: LoadedSite["site"], store: StoreRea
   };
 }
 
-/** The restore points of all stores of a site, newest data first. */
+/** The restore points of all stores of a site, newest data first, as they are worth with what its verifiers found of them. */
 export async function sitePoints(
+  loaded: LoadedSite,
+  say: (line: string) => void,
+  options: Pick<ListingOptions, "signal"> = {},
+): Promise<RestorePoint[]> {
+  return judgedPoints(loaded, await storedPoints(loaded, say, options), say);
+}
+
+/** Points as they are worth with what the site's verifiers found of them. */
+export async function judgedPoints(
+  loaded: LoadedSite,
+  points: readonly RestorePoint[],
+  say: (line: string) => void,
+): Promise<RestorePoint[]> {
+  return withVerdicts(points, await readVerdicts(loaded, points, say), new Date());
+}
+
+/** The restore points of all stores of a site, newest data first, as the stores have them. */
+export async function storedPoints(
   loaded: LoadedSite,
   say: (line: string) => void,
   options: Pick<ListingOptions, "signal" | "again"> = {},

@@ -13,6 +13,8 @@ export async function drilled(
     withoutPulumi: false,
     baked,
     watchSeconds: 0,
+    sign: false,
+    draw: false,
     reporter: {
       say,
       plan: () => undefined,

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { choosePoint, pinnedPoint } from "../../../backups/choose-point.ts";
-import { isGood, pinOf, type RestorePoint } from "../../../backups/restore-point.ts";
+import { isGood, isRead, pinOf, type RestorePoint } from "../../../backups/restore-point.ts";
 import { OperatorError } from "../../../site/operator-error.ts";
 
 function point(id: string, timeOfData: string | null, changes: Partial<RestorePoint> = {}): RestorePoint {
@@ -97,7 +97,27 @@ describe("a refusal", () => {
   });
 });
 
-test("whatever there is, what is chosen is good, whole, and none that is good is newer", () => {
+describe("where verifiers read points", () => {
+  const read = point("read", "2025-11-03T02:00:00.000Z", { state: "readable" });
+  const proven = point("proven", "2025-11-02T02:00:00.000Z", { state: "proven" });
+  const unread = (timeOfData: string) => point("unread", timeOfData);
+
+  test("the newest that was read is chosen, before a newer one that nobody has read yet", () => {
+    expect(choosePoint([unread("2025-11-05T01:59:59.000Z"), proven, read])).toBe(read);
+  });
+
+  test("but once it is two days older, nobody reads them any more, and what would be lost weighs more", () => {
+    const newest = unread("2025-11-05T02:00:00.000Z");
+    expect(choosePoint([read, newest, proven])).toBe(newest);
+  });
+
+  test("who names one gets that", () => {
+    const newest = unread("2025-11-03T12:00:00.000Z");
+    expect(choosePoint([read, newest], { id: "unread" })).toBe(newest);
+  });
+});
+
+test("whatever there is, what is chosen is good, whole, and none newer is so; but for a day's that nobody has read", () => {
   const points = fc.array(
     fc.record({
       state: fc.constantFrom("complete", "readable", "proven", "damaged", "partial", "foreign"),
@@ -117,7 +137,11 @@ test("whatever there is, what is chosen is good, whole, and none that is good is
       }
       const chosen = choosePoint(made);
       expect(usable).toContain(chosen);
-      expect(usable.filter(({ timeOfData }) => (timeOfData ?? "") > (chosen.timeOfData ?? ""))).toEqual([]);
+      const days = (other: RestorePoint) =>
+        (Date.parse(other.timeOfData ?? "") - Date.parse(chosen.timeOfData ?? "")) / 86_400_000;
+      const newer = usable.filter((other) => days(other) > 0);
+      const passed = newer.filter((other) => isRead(chosen) && !isRead(other) && days(other) < 2);
+      expect(newer).toEqual(passed);
     }),
   );
 });

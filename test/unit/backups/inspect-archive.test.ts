@@ -27,7 +27,7 @@ async function* pieces(bytes: Buffer, size = 10_000): AsyncGenerator<Buffer> {
 }
 
 function inspect(bytes: Buffer, limits = inspectionLimits, size?: number): Promise<Inspection> {
-  return inspectArchive(pieces(bytes, size), undefined, limits);
+  return inspectArchive(pieces(bytes, size), undefined, { limits });
 }
 
 /** The sound archive with one bit changed. */

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { RestorePoint } from "../../../backups/restore-point.ts";
-import { choose } from "../../../run/choose.ts";
+import { choose, draw } from "../../../run/choose.ts";
 
 /** A good point of a whole site, of an hour of one day. */
 function point(hour: string, changes: Partial<RestorePoint> = {}): RestorePoint {
@@ -65,4 +65,26 @@ test("who names a point, or a time before which it must be, is told nothing of w
     pin: { id: "full_03" },
     passedOver: [],
   });
+});
+
+test("where verifiers read points, a newer one that none has read yet is said, and which a drill proved last", () => {
+  const [unread, read] = [point("06"), point("05", { state: "readable" })];
+  expect(chosen([unread, read])).toMatchObject({
+    pin: { id: "full_05" },
+    passedOver: [
+      "passed over full_06 in disk: no verifier has read it yet; --point full_06 takes it",
+      "no point was ever proven by a drill",
+    ],
+  });
+  expect(chosen([unread, read, point("02", { state: "proven" })]).passedOver).toContain(
+    "the newest that a drill proved is full_02 in disk, with data of 2025-03-01T02:00:00.000Z",
+  );
+  expect(chosen([point("06", { state: "proven" })]).passedOver).toEqual([]);
+});
+
+test("a point is drawn among the good ones of the whole site alone", () => {
+  const points = [point("06", damaged), point("05", { kind: "database" }), point("03"), point("02")];
+  const drawn = new Set(Array.from({ length: 100 }, () => draw(points)));
+  expect([...drawn].sort()).toEqual(["full_02", "full_03"]);
+  expect(draw([])).toBeUndefined();
 });

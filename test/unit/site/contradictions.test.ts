@@ -389,6 +389,19 @@ const cases: [what: string, change: (site: Site) => void, issue: string][] = [
     "restorePoints.signers[1]: ssh-ed25519 AAAA is already given by restorePoints.signers[0]",
   ],
   [
+    "a verifier's key that is no secret",
+    (site) => (site.verification = { signers: ["ssh-ed25519 AAAA"], key: "VERIFIER", folder: "verdicts" }),
+    "verification.key: no entry of secrets is named VERIFIER",
+  ],
+  [
+    "a server that vouches for its own backups",
+    (site) => {
+      site.restorePoints.signers = ["ssh-ed25519 AAAA root@club"];
+      site.verification = { signers: ["ssh-ed25519 BBBB", "ssh-ed25519 AAAA"], folder: "verdicts" };
+    },
+    "verification.signers[1]: is the key of a server that makes the backups",
+  ],
+  [
     "backups that go to the operator's computer",
     (site) => (site.backups = { ...backups, daily: { ...backups.daily, stores: ["usb-disk"] } }),
     "backups.daily.stores[0]: usb-disk is a folder of your computer, which the server cannot reach",

@@ -1,0 +1,122 @@
+import { link, lstat, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import type { LoadedSite } from "../site/load.ts";
+import { exitCodes, OperatorError } from "../site/operator-error.ts";
+import { inTurns } from "./in-turns.ts";
+import { isGood, type RestorePoint } from "./restore-point.ts";
+import { signWith, whoSigned } from "./ssh-signature.ts";
+import { type Verdict, verdictSchema } from "./verdict.ts";
+
+/** A verdict is a few hundred bytes. */
+const mostBytes = 16 * 1024;
+const namespace = "recovery-stack-verdict";
+
+/**
+ * The verdicts on these points that a verifier of the site signed. What none of them signed, or is of something else, counts as none,
+ * and is told to `say`: it is not there by chance.
+ *
+ * @throws OperatorError (exit code 3) without ssh-keygen.
+ */
+export async function readVerdicts(
+  loaded: Pick<LoadedSite, "site" | "directory">,
+  points: readonly RestorePoint[],
+  say: (line: string) => void,
+): Promise<Verdict[]> {
+  const { site } = loaded;
+  const { verification } = site;
+  if (verification === undefined) return [];
+  const files = await inTurns(points.filter(isGood), 8, async ({ store, id }) => {
+    const folder = verdictFolder(loaded, store, id);
+    const names = await readdir(folder).catch(() => []);
+    return names.filter((name) => name.endsWith(".json")).map((name) => join(folder, name));
+  });
+  const verdicts = await inTurns(files.flat().sort(), 4, async (file): Promise<Verdict | undefined> => {
+    const [bytes, signature] = await Promise.all([small(file), small(`${file}.sig`)]);
+    const verdict = bytes && verdictSchema.safeParse(parsed(bytes)).data;
+    const isSigned = async () =>
+      bytes !== undefined &&
+      signature !== undefined &&
+      (await whoSigned(bytes, signature, verification.signers, namespace)) === "signer";
+    const fault =
+      verdict === undefined
+        ? "it is no verdict"
+        : verdict.site !== site.name
+          ? `it is one on ${verdict.site}`
+          : (await isSigned())
+            ? undefined
+            : "none of verification.signers signed it";
+    if (fault === undefined) return verdict;
+    say(`${file} does not count: ${fault}`);
+    return undefined;
+  });
+  return verdicts.filter((verdict) => verdict !== undefined);
+}
+
+function verdictFolder(
+  { site, directory }: Pick<LoadedSite, "site" | "directory">,
+  store: string,
+  id: string,
+): string {
+  return resolve(directory, site.verification?.folder ?? "", store, id);
+}
+
+/**
+ * Signs a verdict and puts it among the site's; none is ever overwritten. `key` is a private key of ssh.
+ *
+ * @throws OperatorError: exit code 3 when the key signs nothing; 2 when site.yaml does not name it as a verifier's.
+ */
+export async function writeVerdict(
+  loaded: Pick<LoadedSite, "site" | "directory">,
+  verdict: Verdict,
+  key: string,
+): Promise<string> {
+  const { verification } = loaded.site;
+  if (verification === undefined) throw new Error("a verdict of a site that names no verifiers");
+  const bytes = Buffer.from(`${JSON.stringify(verdictSchema.parse(verdict), null, 2)}\n`);
+  const signed = await signWith(key, bytes, namespace);
+  if ("fault" in signed) {
+    throw new OperatorError(
+      exitCodes.missingHere,
+      `the secret ${verification.key ?? ""} signs no verdict`,
+      `ssh-keygen said: ${signed.fault}`,
+      "give a private key of ssh that no passphrase locks: ssh-keygen -t ed25519 -N '' -f verifier",
+    );
+  }
+  if ((await whoSigned(bytes, signed.signature, verification.signers, namespace)) !== "signer") {
+    throw new OperatorError(
+      exitCodes.usage,
+      "the verdict would count as nobody's",
+      "verification.signers in site.yaml does not name the public key of verification.key",
+      "add it there, or take another key",
+    );
+  }
+  const { store, pin, level, at } = verdict;
+  const folder = verdictFolder(loaded, store, pin.id);
+  const file = join(folder, `${level}-${at.replaceAll(/[-:]/g, "")}.json`);
+  await mkdir(folder, { recursive: true });
+  // The signature first: without it the verdict would be a stranger's for a moment.
+  for (const [path, content] of [
+    [`${file}.sig`, signed.signature],
+    [file, bytes],
+  ] as const) {
+    const draft = `${path}.new`;
+    await writeFile(draft, content);
+    await link(draft, path);
+    await rm(draft);
+  }
+  return file;
+}
+
+/** The bytes of a small regular file; undefined for anything else. */
+async function small(file: string): Promise<Buffer | undefined> {
+  const stats = await lstat(file).catch(() => undefined);
+  return stats?.isFile() === true && stats.size <= mostBytes ? readFile(file) : undefined;
+}
+
+function parsed(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(bytes.toString("utf8"));
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,263 @@
+import { execFileSync, spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import type { RestorePoint } from "../../../backups/restore-point.ts";
+import { ensureDebianPackages } from "../../../machines/debian-packages.ts";
+import { refuseOnProtectedHost, verifyPoints } from "../../../run/verify-points.ts";
+import { loadSite } from "../../../site/load.ts";
+import { exitCodes, OperatorError } from "../../../site/operator-error.ts";
+import { sitePoints } from "../../../stacks/prepare.ts";
+import { siteFolder, type SiteFolder } from "../stacks/site-folder.ts";
+
+const packer = fileURLToPath(new URL("../../../host/resident/pack", import.meta.url));
+const quiet = new AbortController().signal;
+
+let keys: string;
+let folder: SiteFolder;
+let said: string[];
+const say = (line: string) => void said.push(line);
+
+const key = (name: string) => join(keys, name);
+const publicKey = (name: string) => readFileSync(key(`${name}.pub`), "utf8").trim();
+const recipient = (name: string) =>
+  execFileSync("age-keygen", ["-y", key(name)], { encoding: "utf8" }).trim();
+
+beforeAll(async () => {
+  await ensureDebianPackages(
+    ["age", "zstd", "sqlite3", "jq"].map((name) => ({ command: name, package: name })),
+    () => undefined,
+  );
+  keys = mkdtempSync(join(tmpdir(), "verifiers-"));
+  for (const name of ["verifier", "stranger"])
+    execFileSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", name, "-f", key(name)]);
+  execFileSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "locked away", "-C", "", "-f", key("locked")]);
+  for (const name of ["identity", "other"])
+    execFileSync("age-keygen", ["-o", key(name)], { stdio: "ignore" });
+}, 60_000);
+afterAll(() => {
+  rmSync(keys, { recursive: true });
+});
+
+/** Fresh for each test: a site whose backups are encrypted, and that knows one verifier. */
+function siteWith({ signs = "verifier", opens = "identity" } = {}): void {
+  folder = siteFolder({
+    secrets: [
+      { name: "MONITORING", from: "command:echo x" },
+      { name: "IDENTITY", from: `file:${key(opens)}` },
+      { name: "VERIFIER", from: `file:${key(signs)}` },
+    ],
+    restorePoints: { recipients: [recipient("identity")], identity: "IDENTITY" },
+    verification: { signers: [publicKey("verifier")], key: "VERIFIER" },
+  });
+}
+
+beforeEach(() => {
+  said = [];
+  siteWith();
+  return () => {
+    folder.remove();
+  };
+});
+
+/** A point of our own format, made by the program that servers make them with. */
+function packed({ startedAt = "", sealed = true } = {}): { id: string; path: string } {
+  const site = join(folder.directory, "living");
+  mkdirSync(join(site, "uploads"), { recursive: true });
+  writeFileSync(join(site, ".env"), "TOKEN=x\n");
+  writeFileSync(join(site, "uploads", "one.jpg"), "picture ".repeat(1000));
+  execFileSync("sqlite3", [join(site, "club.db")], {
+    input: "CREATE TABLE IF NOT EXISTS members (name); INSERT INTO members VALUES ('Ann');",
+  });
+  const { status, stdout, stderr } = spawnSync("bash", [packer, join(folder.directory, "backups")], {
+    input: JSON.stringify({
+      ...{ site: "club", tier: "daily", startedAt: startedAt === "" ? null : startedAt, waitSeconds: 0 },
+      ...{ recipients: sealed ? [recipient("identity")] : [], signingKey: "" },
+      databases: [{ name: "club", kind: "sqlite", path: join(site, "club.db") }],
+      uploads: [{ path: "/srv/uploads", folder: join(site, "uploads") }],
+      ...{ data: [], logs: [] },
+      configuration: { folder: site, files: [".env"], named: [], server: [], certificates: "" },
+      application: { packed: false, revision: "c".repeat(40) },
+    }),
+    encoding: "utf8",
+  });
+  if (status !== 0) throw new Error(stderr);
+  const id = stdout.trim();
+  return { id, path: join(folder.directory, "backups", id) };
+}
+
+const verify = async (options: { sign?: boolean; only?: (point: RestorePoint) => boolean } = {}) =>
+  verifyPoints(await loadSite(folder.file), {
+    wanted: (points) => points.filter(options.only ?? (() => true)),
+    sign: options.sign ?? false,
+    say,
+    signal: quiet,
+  });
+const states = async () =>
+  (await sitePoints(await loadSite(folder.file), say)).map(({ id, state, reason }) => [id, state, reason]);
+
+describe("a point of our own format", { timeout: 60_000 }, () => {
+  test("is decrypted, unpacked and hashed, and once that is signed it is readable for everybody", async () => {
+    const { id } = packed();
+    const [unsigned] = await verify();
+    expect(unsigned).toMatchObject({ point: { id, state: "readable" }, failed: false, verdict: null });
+    expect(await states()).toEqual([[id, "complete", null]]);
+
+    const [signed] = await verify({ sign: true });
+    expect(signed?.verdict).toMatch(
+      new RegExp(`^${folder.directory}/verdicts/disk/${id}/readable-\\d{8}T\\d{6}\\.\\d{3}Z\\.json$`),
+    );
+    expect(await states()).toEqual([[id, "readable", null]]);
+    expect(said).toEqual([]);
+  });
+
+  test("in which a bit has flipped is damaged, and so it stays although the bit flips back, until a verifier has read it again", async () => {
+    const { id, path } = packed();
+    const member = join(path, "uploads-1.tar.zst.age");
+    const good = readFileSync(member);
+    const bad = Buffer.from(good);
+    bad[bad.length - 20] = (bad[bad.length - 20] ?? 0) ^ 1;
+    writeFileSync(member, bad);
+    expect(await states()).toEqual([[id, "complete", null]]);
+    const reason = expect.stringContaining("uploads-1.tar.zst.age is not what its manifest says") as string;
+    expect(await verify({ sign: true })).toMatchObject([
+      { point: { state: "damaged", reason }, failed: true },
+    ]);
+    writeFileSync(member, good);
+    expect(await states()).toEqual([
+      [id, "damaged", expect.stringMatching(/^it could not be read on 20.*is not what its manifest says/)],
+    ]);
+    expect(await verify({ sign: true })).toMatchObject([{ point: { state: "readable" }, failed: false }]);
+    expect(await states()).toEqual([[id, "readable", null]]);
+  });
+
+  test("that holds something else than was backed up is damaged, though all its stored bytes are as the manifest says", async () => {
+    const { path } = packed();
+    const member = "uploads-1.tar.zst.age";
+    const forged = execFileSync(
+      "bash",
+      ["-c", `head -c 10240 /dev/zero | zstd -q -c | age -r "$0"`, recipient("identity")],
+      { maxBuffer: 1024 ** 2 },
+    );
+    writeFileSync(join(path, member), forged);
+    const manifest = JSON.parse(readFileSync(join(path, "MANIFEST.json"), "utf8")) as {
+      members: { name: string; bytes: number; unpackedBytes: number; sha256: string }[];
+    };
+    const sha256 = execFileSync("sha256sum", [join(path, member)], { encoding: "utf8" }).slice(0, 64);
+    manifest.members = manifest.members.map((one) =>
+      one.name === member ? { ...one, bytes: forged.length, sha256 } : one,
+    );
+    writeFileSync(join(path, "MANIFEST.json"), JSON.stringify(manifest));
+    expect(await verify()).toMatchObject([
+      {
+        point: {
+          state: "damaged",
+          reason: expect.stringContaining("holds other bytes than were backed up") as string,
+        },
+        failed: true,
+      },
+    ]);
+    // A bomb ends where the manifest says that it should.
+    manifest.members = manifest.members.map((one) =>
+      one.name === member ? { ...one, unpackedBytes: 512 } : one,
+    );
+    writeFileSync(join(path, "MANIFEST.json"), JSON.stringify(manifest));
+    expect((await verify())[0]?.point.reason).toContain("it holds more than the 512 bytes");
+  });
+
+  test("that the key does not open is not damaged, and not verified either", async () => {
+    siteWith({ opens: "other" });
+    const { id } = packed();
+    expect(await verify({ sign: true })).toMatchObject([
+      {
+        point: { id, state: "complete", reason: expect.stringContaining("not opened") as string },
+        failed: true,
+        verdict: null,
+      },
+    ]);
+  });
+
+  test("that is not encrypted wants no key", async () => {
+    siteWith({ opens: "nothing-there" });
+    packed({ sealed: false });
+    expect(await verify()).toMatchObject([{ point: { state: "readable" }, failed: false }]);
+  });
+
+  test("leaves neither its content nor the key in a file", async () => {
+    packed();
+    const places = [tmpdir(), "/dev/shm"];
+    const before = places.map((place) => readdirSync(place).length);
+    await verify({ sign: true });
+    expect(places.map((place) => readdirSync(place).length)).toEqual(before);
+  });
+});
+
+describe("an archive of the runbook's scripts", { timeout: 60_000 }, () => {
+  test("is readable when each compressed file in it is, and damaged when one is not, though the archive is sound", async () => {
+    const broken = gzipSync("rows ".repeat(10_000));
+    broken[broken.length - 6] = (broken[broken.length - 6] ?? 0) ^ 1;
+    folder.backUp({ named: "20260301_020000" });
+    folder.backUp({ named: "20260302_020000", files: { "database/club.db.gz": broken } });
+    expect((await states()).map(([, state]) => state)).toEqual(["complete", "complete"]);
+    expect((await verify({ sign: true })).map(({ point }) => [point.state, point.reason])).toEqual([
+      ["damaged", expect.stringMatching(/^database\/club.db.gz is damaged: broken: /)],
+      ["readable", null],
+    ]);
+    expect((await states()).map(([, state]) => state)).toEqual(["damaged", "readable"]);
+  });
+});
+
+describe("a verdict", { timeout: 60_000 }, () => {
+  const file = (verdict: string | null | undefined) => verdict ?? "none";
+
+  test("that was changed, or that a stranger signed, counts as none, and that is said", async () => {
+    const { id } = packed();
+    const verdict = file((await verify({ sign: true }))[0]?.verdict);
+    const text = readFileSync(verdict, "utf8");
+    writeFileSync(verdict, text.replace("readable", "proven"));
+    expect(await states()).toEqual([[id, "complete", null]]);
+    expect(said).toEqual([`${verdict} does not count: none of verification.signers signed it`]);
+    said = [];
+    writeFileSync(verdict, text);
+    rmSync(`${verdict}.sig`);
+    execFileSync(
+      "ssh-keygen",
+      ["-Y", "sign", "-f", key("stranger"), "-n", "recovery-stack-verdict", verdict],
+      {
+        stdio: "ignore",
+      },
+    );
+    expect(await states()).toEqual([[id, "complete", null]]);
+    expect(said).toHaveLength(1);
+  });
+
+  test("on a point does not count for another that has taken its name", async () => {
+    const { id, path } = packed({ startedAt: "" });
+    await verify({ sign: true });
+    const startedAt = id.replace(/^daily\/(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/, "$1-$2-$3T$4:$5:$6Z");
+    rmSync(path, { recursive: true });
+    writeFileSync(join(folder.directory, "living", ".env"), "TOKEN=y\n");
+    expect(packed({ startedAt }).id).toBe(id);
+    expect(await states()).toEqual([[id, "complete", null]]);
+  });
+
+  test.each([
+    ["stranger", exitCodes.usage, "verification.signers in site.yaml does not name"],
+    ["locked", exitCodes.missingHere, "signs no verdict"],
+  ])("is not signed with the key %s, which nobody would take", async (signs, exitCode, message) => {
+    siteWith({ signs });
+    packed();
+    const refused = await verify({ sign: true }).catch((error: unknown) => error);
+    expect(refused).toBeInstanceOf(OperatorError);
+    expect(refused).toMatchObject({ exitCode, message: expect.stringContaining(message) as string });
+    expect((refused as OperatorError).message).not.toContain("recovery-signature-");
+  });
+});
+
+test("nothing is verified on a server that makes the backups: its word counts for nothing, and the key would lie there", async () => {
+  await expect(refuseOnProtectedHost(folder.file)).rejects.toMatchObject({ exitCode: exitCodes.refused });
+  await expect(refuseOnProtectedHost(join(folder.directory, "none"))).resolves.toBeUndefined();
+});
