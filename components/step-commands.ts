@@ -14,11 +14,11 @@ export interface StepCommandsArgs {
   session: { open(step: string): Promise<unknown>; openRelay(): Promise<void>; closeRelay(): Promise<void> };
 }
 
-/** Each step of a plan as one remote command, a child of the component `parent` of this name. By step id. */
+/** Each step of a plan as one remote command, a child of the component that `parentOf` gives for it. By step id. */
 export function stepCommands(
   name: string,
   args: StepCommandsArgs,
-  parent: pulumi.ComponentResource,
+  parentOf: (step: Step) => pulumi.ComponentResource,
 ): ReadonlyMap<string, remote.Command> {
   const { server, session } = args;
   const hooks = {
@@ -55,7 +55,7 @@ export function stepCommands(
           logging: remote.Logging.None,
         },
         {
-          parent,
+          parent: parentOf(step),
           dependsOn: step.after.map((before) => commands.get(before) ?? unplanned(step.id, before)),
           // Whether a step is done stands in the host's ledger. A rotated key or a new release must dial nobody; when the
           // triggers do change, the replacement uses the values of that day.

@@ -4,6 +4,7 @@ import { judgeObjectives } from "../evidence/objectives.ts";
 import { runRecordSchema, type RunRecord, type StepRecord } from "../evidence/record.ts";
 import type { CheckResult } from "../runbook/checks.ts";
 import { partChecks } from "../runbook/server-failure.ts";
+import { tasksLeft } from "../runbook/step.ts";
 import { effectiveTriggers } from "../runbook/triggers.ts";
 import { OperatorError } from "../site/operator-error.ts";
 import { connect, fingerprint, type SshTarget } from "../ssh/connection.ts";
@@ -145,7 +146,7 @@ export async function recordRun(options: RecordOptions): Promise<RecordedRun> {
       },
       only,
     ),
-    notes,
+    notes: [...notes, ...steps.flatMap(({ facts }) => tasksLeft(facts)).map((task) => `to do: ${task}`)],
   } satisfies Record<keyof Omit<RunRecord, "error" | "only" | "fencing" | "watch">, unknown>);
   return keepRecord(record, options);
 }

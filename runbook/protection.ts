@@ -9,10 +9,20 @@ import type { Facts, Step } from "./step.ts";
 type Backups = NonNullable<Site["backups"]>;
 /** Where Debian's node-exporter looks for text files. */
 const defaultTextfile = "/var/lib/prometheus/node-exporter";
+/** The step by which a server makes its own backups, or no more. */
+export const protectionStep = "backup-schedule";
 const tiers = ["hourly", "daily", "weekly", "monthly"] as const;
 
-/** A living server that makes its own backups: what is put on it. Pure. */
-export function planProtection(site: Site, backups: Backups, release: string): Step[] {
+/**
+ * A living server that makes its own backups: what is put on it. `newServer`: one that site.yaml cannot know yet, whose key may be a
+ * stranger's until it is named there. Pure.
+ */
+export function planProtection(
+  site: Site,
+  backups: Backups,
+  release: string,
+  { newServer = false } = {},
+): Step[] {
   const settings = backupSettings(site, backups);
   const sqlite = databaseFiles(site).map((file) => hostPath(site, file));
   const units = [
@@ -27,7 +37,7 @@ export function planProtection(site: Site, backups: Backups, release: string): S
   ];
   return [
     {
-      id: "backup-schedule",
+      id: protectionStep,
       script: "backup-schedule",
       title: "The server makes its own backups",
       runbook: "backups",
@@ -41,6 +51,8 @@ export function planProtection(site: Site, backups: Backups, release: string): S
         ],
         sendmail: site.alerts?.mail !== undefined && site.alerts.mail.smtp === undefined,
         secrets: alertSecrets(site),
+        newServer,
+        needs: ["age", "zstd", "jq", "openssl", "git", ...(sqlite.length > 0 ? ["sqlite3"] : [])],
         stores: site.stores.flatMap((store) =>
           store.kind === "ssh"
             ? [{ name: store.name, hostKey: store.hostKey.split(" ").slice(0, 2).join(" ") }]
@@ -63,11 +75,22 @@ export function planProtection(site: Site, backups: Backups, release: string): S
   ];
 }
 
+/** The plan of a recovery whose server makes its own backups from then on, before it is left as it should be. Pure. */
+export function protectedAfter(recovery: readonly Step[], protection: readonly Step[]): Step[] {
+  const finish = recovery.find(({ id }) => id === "finish");
+  if (!finish) throw new Error("a recovery without an end");
+  return [
+    ...recovery.filter((step) => step !== finish),
+    ...protection.map((step) => ({ ...step, after: finish.after })),
+    { ...finish, after: [...finish.after, ...protection.map(({ id }) => id)] },
+  ];
+}
+
 /** The same server without it. What it made before stays. Pure. */
 export function planUnprotection(backups: Backups): Step[] {
   return [
     {
-      id: "backup-schedule",
+      id: protectionStep,
       script: "backup-unschedule",
       title: "The server makes no backups any more",
       runbook: "backups",

@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import { operator } from "../run/operator.ts";
+import { tasksLeft } from "../runbook/step.ts";
 import { examples } from "./examples.ts";
 import { interruption } from "./interruption.ts";
 import { aboutSiteHost, siteHost, type SiteHostOptions } from "./site-host.ts";
@@ -45,6 +46,7 @@ export function protectCommand(): Command {
           `${host.address} makes its own backups from now on; the first by hand: npx recovery backup`,
         );
         console.log(`their signer, for restorePoints.signers: ${String(facts["signer"])}`);
+        for (const task of tasksLeft(facts)) console.log(`TO DO: ${task}`);
         console.log(`its key, for the stores that it sends them to: ${String(facts["key"])}`);
         console.log(
           loaded.site.alerts === undefined

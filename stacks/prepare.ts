@@ -13,12 +13,14 @@ import { readVerdicts } from "../backups/verdict-folder.ts";
 import { type ArchivePoint, checkSecrets, planCompleteFailure } from "../runbook/complete-failure.ts";
 import { allMembers, type MemberPoint } from "../runbook/member-steps.ts";
 import { partOf, planServerFailure } from "../runbook/server-failure.ts";
+import { planProtection, protectedAfter } from "../runbook/protection.ts";
 import type { Step } from "../runbook/step.ts";
 import { type ApplicationSource, resolveApplication } from "../site/application-source.ts";
 import { loadSite, type LoadedSite } from "../site/load.ts";
 import { exitCodes, OperatorError } from "../site/operator-error.ts";
 import { readSecrets } from "../site/secrets.ts";
 import { fingerprint } from "../ssh/connection.ts";
+import { packHostFolder } from "../ssh/host-folder.ts";
 import type { RelayedFile } from "../ssh/relay.ts";
 import { proveIdentity } from "./prove-identity.ts";
 import type { RecoverySettings } from "./settings.ts";
@@ -100,7 +102,16 @@ export async function prepareRecovery(
     over: settings.over ?? "",
     isolated: options.isolated,
   });
-  const planned = only === undefined ? steps : planServerFailure(steps, site, only, settings.way);
+  const recovery = only === undefined ? steps : planServerFailure(steps, site, only, settings.way);
+  // The server of the application is a new one; a drill's is thrown away.
+  const { backups } = site;
+  const planned =
+    backups === undefined || options.isolated || only === "database"
+      ? recovery
+      : protectedAfter(
+          recovery,
+          planProtection(site, backups, (await packHostFolder()).digest, { newServer: true }),
+        );
   const relayedFiles = [...files, ...(bundle ? [{ name: bundleName, path: bundle.path }] : [])];
   let secrets: Promise<Record<string, string>> | undefined;
   return {

@@ -6,6 +6,7 @@ import type { Assessment } from "../../damage/assessment.ts";
 import { runRecordSchema, type RunRecord } from "../../evidence/record.ts";
 import { createMachine, type Machine } from "../../machines/nspawn.ts";
 import { connect, type SshConnection } from "../../ssh/connection.ts";
+import { cable } from "./cable.ts";
 import { besides, recoveryHost, say, trustAnAuthority, visit, type RecoveryHost } from "./recovery-host.ts";
 import { typed } from "./typed.ts";
 
@@ -34,7 +35,12 @@ beforeAll(async () => {
     say,
   });
   connection = await connect({ ...sshTarget(database), agentSocketPath: host.agent.socketPath });
-  await cable();
+  // They have no way to each other but this.
+  await cable(
+    database.id,
+    { machine: host.machine, run: (command) => host.onHost(command), address: network.site },
+    { machine: database, run: onDatabase, address: network.database },
+  );
 });
 
 afterAll(async () => {
@@ -283,29 +289,6 @@ function onlyDatabase(): string[] {
 
 function sshTarget({ address, port, user, hostKey }: Machine) {
   return { address, port, user, hostKey };
-}
-
-/** A cable from one server to the other: they have no way to each other but this. */
-async function cable(): Promise<void> {
-  const ends = ["site", "database"] as const;
-  await execa("ip", [
-    "link",
-    "add",
-    `rt-${database.id}`,
-    "type",
-    "veth",
-    "peer",
-    "name",
-    `ru-${database.id}`,
-  ]);
-  for (const [index, end] of ends.entries()) {
-    const { pid } = end === "site" ? host.machine : database;
-    const inside = await readFile(`/proc/${pid}/task/${pid}/children`, "utf8");
-    const name = `${index === 0 ? "rt" : "ru"}-${database.id}`;
-    await execa("ip", ["link", "set", name, "netns", inside.split(" ")[0] ?? ""]);
-    const command = `ip addr add ${network[end]}/24 dev ${name} && ip link set ${name} up`;
-    await (end === "site" ? host.onHost(command) : onDatabase(command));
-  }
 }
 
 async function onDatabase(command: string): Promise<string> {

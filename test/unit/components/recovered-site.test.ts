@@ -195,3 +195,27 @@ test("the server is a component of its own that hands on how it is reached, and 
   expect(told).toEqual(host);
   expect(engine.declared).toEqual([{ type: serverType, name: "server", inputs: {}, options: {} }]);
 });
+
+test("the step by which it makes its own backups belongs to a schedule of backups, behind and before the other steps", async () => {
+  const scheduleType = "recovery-stack:index:BackupSchedule";
+  const engine = await recordingEngine([serverType, componentType, scheduleType, commandType]);
+  const { session } = notingSession();
+  const server = new ReplacementServer("server", host);
+  const protecting = [
+    step("restore", {}),
+    step("backup-schedule", { after: ["restore"] }),
+    step("finish", { after: ["backup-schedule"] }),
+  ];
+  new RecoveredSite("site", { server, steps: protecting, session });
+  await engine.settled();
+  expect(
+    engine.declared.map(({ type, name, options }) => [type, name, options["parent"], options["dependsOn"]]),
+  ).toEqual([
+    [serverType, "server", undefined, undefined],
+    [componentType, "site", undefined, undefined],
+    [scheduleType, "backups", "site", undefined],
+    [commandType, "restore", "site", undefined],
+    [commandType, "backup-schedule", "backups", ["restore"]],
+    [commandType, "finish", "site", ["backup-schedule"]],
+  ]);
+});

@@ -134,6 +134,22 @@ test("the pinned point is planned as it lies in its store, also when there is a 
   );
 });
 
+test("a server that comes back makes its own backups again, but for a drill's, and the last step comes after that", async () => {
+  folder = siteFolder({
+    backups: {},
+    restorePoints: { recipients: [`age1${"q".repeat(58)}`], identity: "MONITORING" },
+  });
+  folder.backUp({ named: "20260301_020000" });
+  const pin = await pinOfNewest();
+  const prepared = async (isolated: boolean) =>
+    (await prepareRecovery(settings({ pin }), { isolated, say: silent })).steps;
+  const steps = await prepared(false);
+  const [protection] = steps.filter(({ id }) => id === "backup-schedule");
+  expect(protection).toMatchObject({ after: ["tls", "install-guards"], inputs: { newServer: true } });
+  expect(steps.at(-1)).toMatchObject({ id: "finish", after: ["tls", "install-guards", "backup-schedule"] });
+  expect((await prepared(true)).map(({ id }) => id)).not.toContain("backup-schedule");
+});
+
 test("the same settings are prepared to the same steps, byte for byte", async () => {
   folder = siteFolder();
   folder.backUp({ named: "20260301_020000" });
