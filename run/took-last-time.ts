@@ -12,6 +12,8 @@ const earlierRunSchema = z.object({
   only: z.string().optional(),
   startedAt: z.string(),
   recoveredAt: z.string().nullable(),
+  /** On a machine that had the packages: no measure. */
+  baked: z.boolean().optional(),
 });
 
 export type EarlierRun = z.infer<typeof earlierRunSchema>;
@@ -32,7 +34,9 @@ export async function earlierRuns(runs: string): Promise<EarlierRun[]> {
 
 /** How long a rebuild of all of a site, or of that part, took last time; without one, a drill, said as such. Pure. */
 export function tookLastTime(runs: readonly EarlierRun[], part?: Part): string {
-  const recovered = runs.filter(({ outcome, only }) => outcome === "recovered" && only === part);
+  const recovered = runs.filter(
+    ({ outcome, only, baked }) => outcome === "recovered" && only === part && baked !== true,
+  );
   const last =
     recovered.findLast(({ kind }) => kind === "rebuild") ??
     recovered.findLast(({ kind }) => kind === "drill");

@@ -13,6 +13,7 @@ import { machineCommand } from "./machine.ts";
 import { pointsCommand } from "./points.ts";
 import { protectCommand } from "./protect.ts";
 import { rebuildCommand } from "./rebuild.ts";
+import { statusCommand } from "./status.ts";
 
 const program = new Command("recovery")
   .description(
@@ -46,6 +47,7 @@ for (const command of [
   pointsCommand,
   protectCommand,
   rebuildCommand,
+  statusCommand,
 ]) {
   program.addCommand(command());
 }

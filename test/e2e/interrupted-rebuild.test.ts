@@ -103,6 +103,14 @@ describe("the next run goes on from there; at the second Ctrl-C it ends without 
     expect(record.outcome).toBe("interrupted");
     expect(outcomesOf(record).get("application")).toBe("not-run");
     await runsOnHost("application");
+    const { stdout } = await host
+      .anotherOperator()
+      .recovery(
+        ...["status", "--site", host.site, "--host", `root@${host.machine.address}`],
+        ...["--host-key", host.machine.hostKey],
+      );
+    expect(stdout).toMatch(/^\S+-rebuild of \S+, to rebuild chatbot; since \S+Z, .* ago$/m);
+    expect(stdout).toMatch(/^application +running$/m);
   });
 });
 

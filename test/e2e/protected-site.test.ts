@@ -205,6 +205,18 @@ describe("a site that protects itself", { timeout: 600_000 }, () => {
     expect((await points()).find(({ id }) => id === daily.id)).toMatchObject({ state: "proven" });
     const all = await carriedOut(typed("npx recovery points verify --all"));
     expect(all.exitCode, all.stderr).toBe(0);
+    const status = await carriedOut(typed("npx recovery status"));
+    expect(status.stdout).toMatch(/^uploads +\d.* s +1 d +met +\d.* old +\d.* old$/m);
+    expect(status.stdout).toContain("OVERDUE: no good backup holds the logs");
+    const metrics = await carriedOut(
+      typed("npx recovery status --metrics > /var/lib/prometheus/node-exporter/recovery.prom", {
+        "/var/lib/prometheus/node-exporter/recovery.prom": "recovery.prom",
+      }),
+    );
+    expect(metrics.exitCode).toBe(1);
+    expect(await readFile(join(host.directory, "recovery.prom"), "utf8")).toContain(
+      'recovery_overdue{site="chatbot"} 1\n',
+    );
     const { stdout: timers } = await carriedOut(typed("npx recovery drill --print-timer"));
     expect(timers).toMatch(/^ExecStart=.* points verify --new --sign --site .*site\.yaml$/m);
     // A newer one, which is not tried any more.

@@ -24,6 +24,11 @@ test.each([
     "1 min in the drill of 2026-03-01; no rebuild is recorded here",
   ],
   [
+    "nothing when the only one had its packages baked in",
+    [{ ...run("drill", 1), baked: true }],
+    "not known: no run of this site is recorded here",
+  ],
+  [
     "nothing when no run recovered",
     [run("drill", 0, "interrupted")],
     "not known: no run of this site is recorded here",

@@ -47,6 +47,7 @@ Exit codes:
       "points",
       "protect",
       "rebuild",
+      "status",
     ]) {
       expect(stdout).toMatch(new RegExp(`^  ${command} `, "m"));
     }
@@ -69,6 +70,7 @@ Exit codes:
     ["protect", ["--host <host>", "--host-key <key>", "--site <file>", "--remove", "--json", "--debug"]],
     ["check", ["--host <host>", "--site <file>", "--restored", "--read-only", "--install", "--json"]],
     ["completion", []],
+    ["status", ["--site <file>", "--host <host>", "--host-key <key>", "--metrics", "--json", "--debug"]],
     ["config check", ["--site <file>", "--json", "--debug"]],
     ["config schema", []],
     [
@@ -156,6 +158,7 @@ describe("wrong usage exits 2, says why, and puts nothing on stdout", sideBySide
     ["points verify one --all", "it is not clear which points are verified"],
     ["points verify one --new", "it is not clear which points are verified"],
     ["drill --draw --point one --site site/example.yaml", "it is not clear which point is restored"],
+    ["status --metrics --host root@192.0.2.10 --site site/example.yaml", "--metrics and --host are given"],
     ["points fetch one", "required option '--to <folder>' not specified"],
   ])("recovery %s", async (args, reason) => {
     const { exitCode, stdout, stderr } = await recovery(args.split(" ").filter(Boolean), { env });
@@ -380,6 +383,24 @@ describe("points", limit, () => {
       expect(stderr).toContain(`, ${id}`);
     },
   );
+});
+
+describe("status", limit, () => {
+  test("says what is overdue, and ends with 1 for it", async () => {
+    const folder = siteFolder();
+    folder.backUp({ named: "20260301_020000" });
+    const { exitCode, stdout } = await recovery(["status", "--site", folder.file], { env });
+    const json = await recovery(["status", "--site", folder.file, "--json"], { env });
+    folder.remove();
+    expect(exitCode).toBe(1);
+    expect(stdout).toMatch(/^database +\d+ d.* 6 h +MISSED +none +none$/m);
+    expect(stdout).toContain("OVERDUE: no recovery is recorded here: npx recovery drill");
+    expect(JSON.parse(json.stdout)).toMatchObject({
+      version: 1,
+      site: "club",
+      classes: [{ name: "database" }, {}, {}],
+    });
+  });
 });
 
 test("an error shows where it came from with --debug alone", limit, async () => {

@@ -1,0 +1,23 @@
+import { join } from "node:path";
+import { withVerdicts } from "../backups/verdict.ts";
+import { readVerdicts } from "../backups/verdict-folder.ts";
+import { judgeStatus, type Status } from "../evidence/status.ts";
+import type { LoadedSite } from "../site/load.ts";
+import { storedPoints } from "../stacks/prepare.ts";
+import { stateDirectory } from "./state-directory.ts";
+import { earlierRuns } from "./took-last-time.ts";
+
+/** How a site stands against its objectives, by its stores, its verifiers and the runs that this computer has recorded. */
+export async function siteStatus(
+  loaded: LoadedSite,
+  { say, signal }: { say: (line: string) => void; signal: AbortSignal },
+): Promise<Status> {
+  const { site } = loaded;
+  const [stored, runs] = await Promise.all([
+    storedPoints(loaded, say, { signal }),
+    earlierRuns(join(stateDirectory(site.name), "runs")),
+  ]);
+  const verdicts = await readVerdicts(loaded, stored, say);
+  const now = new Date();
+  return judgeStatus({ site, points: withVerdicts(stored, verdicts, now), verdicts, runs, now });
+}

@@ -1,0 +1,167 @@
+import { describe, expect, test } from "vitest";
+import type { RestorePoint } from "../../../backups/restore-point.ts";
+import type { Verdict } from "../../../backups/verdict.ts";
+import { judgeStatus, type MeasuredRun, type Status } from "../../../evidence/status.ts";
+import { statusMetrics, statusReport } from "../../../evidence/status-report.ts";
+import { siteSchema } from "../../../site/schema.ts";
+import { written } from "../runbook/small-site.ts";
+
+const now = new Date("2026-03-10T12:00:00Z");
+const verification = { signers: ["ssh-ed25519 AAAA verifier"] };
+const site = siteSchema.parse({ ...written, backups: {}, verification });
+
+function point(id: string, changes: Partial<RestorePoint> = {}): RestorePoint {
+  const time = id.replace(/^\w+\/(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/, "$1-$2-$3T$4:$5:$6.000Z");
+  const names = ["database-club.db", "uploads-1.tar", "config.tar", "inventory.tar"];
+  return {
+    ...{ format: "folder", id, store: "disk", file: id, aliases: [], kind: "full", state: "complete" },
+    ...{ reason: null, notes: [], timeOfData: time, storedAt: time, storedBytes: 1000, sha256: null },
+    ...{ manifestSha256: "m", root: null, unpackedBytes: 5000, hostname: null },
+    members: names.map((name) => ({ path: `${name}.zst.age`, bytes: 1, unpackedBytes: 1 })),
+    ...changes,
+  };
+}
+
+const hourly = (id: string) =>
+  point(id, {
+    kind: "database",
+    members: [{ path: "database-club.db.zst.age", bytes: 1, unpackedBytes: 1 }],
+  });
+const drill: MeasuredRun = {
+  ...{ kind: "drill", outcome: "recovered" },
+  ...{ startedAt: "2026-03-02T06:00:00.000Z", recoveredAt: "2026-03-02T06:01:00.000Z" },
+};
+const proven: Verdict = {
+  ...{ version: 1, site: "club", store: "disk", level: "proven", result: "passed", why: null },
+  ...{
+    pin: { id: "x", manifestSha256: "m", archiveSha256: null },
+    at: "2026-03-02T06:01:00.000Z",
+    tool: "x",
+  },
+};
+
+function judged(changes: Partial<Parameters<typeof judgeStatus>[0]> = {}): Status {
+  const points = [
+    hourly("hourly/20260310T110000Z"),
+    point("daily/20260310T020000Z", { state: "readable" }),
+    point("daily/20260309T020000Z", { state: "proven" }),
+    point("daily/20260310T030000Z", { state: "damaged" }),
+  ];
+  return judgeStatus({ site, points, verdicts: [proven], runs: [drill], now, ...changes });
+}
+
+describe("the status of a site", () => {
+  test("says for each class of data what would be lost now, and what of it somebody has tried", () => {
+    const { classes, scenarios, overdue } = judged();
+    expect(
+      classes.map(({ name, newest, readable, proven: tried, met }) => [
+        name,
+        newest?.id,
+        readable?.id,
+        tried?.id,
+        met,
+      ]),
+    ).toEqual([
+      ["database", "hourly/20260310T110000Z", "daily/20260310T020000Z", "daily/20260309T020000Z", true],
+      ["configuration", "daily/20260310T020000Z", "daily/20260310T020000Z", "daily/20260309T020000Z", true],
+      ["uploads", "daily/20260310T020000Z", "daily/20260310T020000Z", "daily/20260309T020000Z", true],
+      ["logs", undefined, undefined, undefined, false],
+    ]);
+    expect(classes[0]?.newest).toEqual({
+      ...{ id: "hourly/20260310T110000Z", store: "disk" },
+      ...{ dataTime: "2026-03-10T11:00:00.000Z", ageSeconds: 3600 },
+    });
+    expect(scenarios.find(({ name }) => name === "completeFailure")).toEqual({
+      ...{ name: "completeFailure", rtoSeconds: 4 * 3600, met: true },
+      last: { kind: "drill", at: "2026-03-02T06:00:00.000Z", seconds: 60 },
+    });
+    expect(scenarios.find(({ name }) => name === "databaseCorruption")).toMatchObject({
+      last: null,
+      met: null,
+    });
+    expect(overdue).toEqual(["no good backup holds the logs: all of it would be lost"]);
+  });
+
+  test.each<[string, Partial<Parameters<typeof judgeStatus>[0]>, string]>([
+    [
+      "data that is older than it may be",
+      { points: [point("daily/20260308T020000Z", { state: "proven" })] },
+      "the uploads of the newest backup is 2 d 10 h old, and may be 1 d",
+    ],
+    [
+      "that nobody verifies",
+      { site: siteSchema.parse(written) },
+      "nobody tries the backups: site.yaml has no section verification",
+    ],
+    [
+      "a backup that nobody has read for more than a day",
+      { points: [point("daily/20260310T020000Z"), point("daily/20260309T020000Z")] },
+      "nobody has read 1 backups that are older than a day, such as daily/20260309T020000Z: npx recovery points verify --new --sign",
+    ],
+    [
+      "that none was proven",
+      { verdicts: [{ ...proven, result: "failed" }] },
+      "no backup was ever proven by a drill: npx recovery drill --sign",
+    ],
+    [
+      "that the last proof is older than a month",
+      { verdicts: [{ ...proven, at: "2026-02-07T06:00:00.000Z" }] },
+      "no backup has been proven by a drill since 2026-02-07: npx recovery drill --sign",
+    ],
+    [
+      "that no recovery is recorded",
+      { runs: [{ ...drill, outcome: "failed" }] },
+      "no recovery is recorded here: npx recovery drill",
+    ],
+    [
+      "a recovery that took too long",
+      { runs: [{ ...drill, recoveredAt: "2026-03-02T11:00:00.000Z" }] },
+      "completeFailure took 5 h on 2026-03-02, and may take 4 h",
+    ],
+    [
+      "that the last good backup of a store ends before long",
+      { points: [point("daily/20260305T020000Z", { state: "proven" })] },
+      "the last good backup in disk that is kept longest, daily/20260305T020000Z, is kept for 1 d 14 h more",
+    ],
+    [
+      "that it should have ended",
+      { points: [point("daily/20260301T020000Z", { state: "proven" }), point("manual/20260310T020000Z")] },
+      "every good backup in disk is older than its tier keeps it: the last is daily/20260301T020000Z",
+    ],
+  ])("says as overdue %s", (_, changes, line) => {
+    expect(judged(changes).overdue).toContain(line);
+  });
+
+  test("takes no time for a measure in which the packages were there already", () => {
+    const { scenarios } = judged({ runs: [{ ...drill, baked: true }] });
+    expect(scenarios.every(({ last }) => last === null)).toBe(true);
+  });
+
+  test("is read on one screen, and by Prometheus", () => {
+    const status = judged();
+    expect(statusReport(status).split("\n")).toEqual([
+      "club, at 2026-03-10T12:00:00.000Z",
+      "",
+      "DATA           LOST NOW  ALLOWED          READ WHOLE  PROVEN",
+      "database       1 h       6 h      met     10 h old    1 d 10 h old",
+      "configuration  10 h      1 d      met     10 h old    1 d 10 h old",
+      "uploads        10 h      1 d      met     10 h old    1 d 10 h old",
+      "logs           all       7 d      MISSED  none        none",
+      "",
+      "RECOVERY                    LAST TIME                   ALLOWED",
+      "complete failure            1 min, drill of 2026-03-02  4 h      met",
+      "database corruption         not measured here           2 h",
+      "database server failure     not measured here           1 h",
+      "application server failure  not measured here           30 min",
+      "data deletion               not measured here           4 h",
+      "configuration error         not measured here           1 h",
+      "compromise                  not measured here           8 h",
+      "",
+      "OVERDUE: no good backup holds the logs: all of it would be lost",
+    ]);
+    expect(statusMetrics(status)).toContain(
+      `\nrecovery_data_timestamp_seconds{site="club",class="database",level="newest"} ${Date.parse("2026-03-10T11:00:00Z") / 1000}\n`,
+    );
+    expect(statusMetrics(status)).toContain('\nrecovery_overdue{site="club"} 1\n');
+  });
+});
