@@ -35,19 +35,14 @@ export async function openPoint(
   options: OpeningOptions,
 ): Promise<Opening> {
   const stored = await store.list(point.file);
-  const open = (member: Member, keep?: ContentSink) =>
-    openMember(store, stored, point, member, options, keep);
-  const { inventory, others } = parted(point.members);
-  if (inventory === undefined) return { fault: "it has no inventory" };
-  const list = sumsReader();
-  const first = await open(inventory, list);
-  if ("fault" in first || "locked" in first) return first;
-  const sums = list.sums();
-  for (const member of others) {
+  const sums = await readInventory(store, stored, point, options);
+  if (!("sums" in sums)) return sums;
+  for (const member of point.members) {
+    if (isInventory(member)) continue;
     const name = contentName(member.path);
-    const listed = sums.get(name);
+    const listed = sums.sums.get(name);
     if (listed === undefined) return { fault: `its inventory does not know ${member.path}` };
-    const content = await open(member);
+    const content = await openMember(store, stored, point, member, options);
     if (!("sha256" in content)) return content;
     if (content.sha256 !== listed) {
       return {
@@ -58,9 +53,30 @@ export async function openPoint(
   return "opened";
 }
 
-function parted(members: readonly Member[]): { inventory: Member | undefined; others: Member[] } {
-  const isInventory = ({ path }: Member) => contentName(path) === "inventory.tar";
-  return { inventory: members.find(isInventory), others: members.filter((one) => !isInventory(one)) };
+/** Whether a key opens a point: by its inventory, which is small, and nothing else of it. As openPoint. */
+export async function openInventory(
+  store: StoreReader,
+  point: RestorePoint,
+  options: OpeningOptions,
+): Promise<Opening> {
+  const sums = await readInventory(store, await store.list(point.file), point, options);
+  return "sums" in sums ? "opened" : sums;
+}
+
+const isInventory = ({ path }: Member) => contentName(path) === "inventory.tar";
+
+/** The hashes of what the members hold. */
+async function readInventory(
+  store: StoreReader,
+  stored: Awaited<ReturnType<StoreReader["list"]>>,
+  point: RestorePoint,
+  options: OpeningOptions,
+): Promise<{ sums: ReadonlyMap<string, string> } | { fault: string } | { locked: string }> {
+  const inventory = point.members.find(isInventory);
+  if (inventory === undefined) return { fault: "it has no inventory" };
+  const list = sumsReader();
+  const read = await openMember(store, stored, point, inventory, options, list);
+  return "sha256" in read ? { sums: list.sums() } : read;
 }
 
 /** Takes the content of a member as it comes; what `take` throws is a fault of the member. */

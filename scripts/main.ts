@@ -9,6 +9,7 @@ import { checkCommand } from "./check.ts";
 import { completionCommand } from "./completion.ts";
 import { configCommand } from "./config.ts";
 import { drillCommand } from "./drill.ts";
+import { keysCommand } from "./keys.ts";
 import { machineCommand } from "./machine.ts";
 import { pointsCommand } from "./points.ts";
 import { protectCommand } from "./protect.ts";
@@ -43,6 +44,7 @@ for (const command of [
   () => completionCommand(program),
   configCommand,
   drillCommand,
+  keysCommand,
   machineCommand,
   pointsCommand,
   protectCommand,

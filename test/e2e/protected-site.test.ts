@@ -205,6 +205,10 @@ describe("a site that protects itself", { timeout: 600_000 }, () => {
     expect((await points()).find(({ id }) => id === daily.id)).toMatchObject({ state: "proven" });
     const all = await carriedOut(typed("npx recovery points verify --all"));
     expect(all.exitCode, all.stderr).toBe(0);
+    const tried = await carriedOut(typed("npx recovery keys"));
+    expect(tried.exitCode, tried.stderr).toBe(0);
+    expect(tried.stdout).toContain(`opens      ${daily.id} in offsite, by BACKUP_KEY`);
+    expect(tried.stdout).toContain(`opens      ${daily.id} in offsite, by VERIFIER_KEY`);
     const status = await carriedOut(typed("npx recovery status"));
     expect(status.stdout).toMatch(/^uploads +\d.* s +1 d +met +\d.* old +\d.* old$/m);
     expect(status.stdout).toContain("OVERDUE: no good backup holds the logs");

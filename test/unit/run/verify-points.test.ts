@@ -1,45 +1,29 @@
-import { execFileSync, spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { RestorePoint } from "../../../backups/restore-point.ts";
-import { ensureDebianPackages } from "../../../machines/debian-packages.ts";
 import { refuseOnProtectedHost, verifyPoints } from "../../../run/verify-points.ts";
 import { loadSite } from "../../../site/load.ts";
 import { exitCodes, OperatorError } from "../../../site/operator-error.ts";
 import { sitePoints } from "../../../stacks/prepare.ts";
 import { siteFolder, type SiteFolder } from "../stacks/site-folder.ts";
+import { makeKeys, packSealed, type Keys } from "./sealed-points.ts";
 
-const packer = fileURLToPath(new URL("../../../host/resident/pack", import.meta.url));
 const quiet = new AbortController().signal;
 
-let keys: string;
+let keys: Keys;
 let folder: SiteFolder;
 let said: string[];
 const say = (line: string) => void said.push(line);
 
-const key = (name: string) => join(keys, name);
-const publicKey = (name: string) => readFileSync(key(`${name}.pub`), "utf8").trim();
-const recipient = (name: string) =>
-  execFileSync("age-keygen", ["-y", key(name)], { encoding: "utf8" }).trim();
-
 beforeAll(async () => {
-  await ensureDebianPackages(
-    ["age", "zstd", "sqlite3", "jq"].map((name) => ({ command: name, package: name })),
-    () => undefined,
-  );
-  keys = mkdtempSync(join(tmpdir(), "verifiers-"));
-  for (const name of ["verifier", "stranger"])
-    execFileSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", name, "-f", key(name)]);
-  execFileSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "locked away", "-C", "", "-f", key("locked")]);
-  for (const name of ["identity", "other"])
-    execFileSync("age-keygen", ["-o", key(name)], { stdio: "ignore" });
+  keys = await makeKeys();
 }, 60_000);
 afterAll(() => {
-  rmSync(keys, { recursive: true });
+  keys.remove();
 });
 
 /** Fresh for each test: a site whose backups are encrypted, and that knows one verifier. */
@@ -47,11 +31,11 @@ function siteWith({ signs = "verifier", opens = "identity" } = {}): void {
   folder = siteFolder({
     secrets: [
       { name: "MONITORING", from: "command:echo x" },
-      { name: "IDENTITY", from: `file:${key(opens)}` },
-      { name: "VERIFIER", from: `file:${key(signs)}` },
+      { name: "IDENTITY", from: `file:${keys.file(opens)}` },
+      { name: "VERIFIER", from: `file:${keys.file(signs)}` },
     ],
-    restorePoints: { recipients: [recipient("identity")], identity: "IDENTITY" },
-    verification: { signers: [publicKey("verifier")], key: "VERIFIER" },
+    restorePoints: { recipients: [keys.publicKey("identity")], identity: "IDENTITY" },
+    verification: { signers: [keys.publicKey("verifier")], key: "VERIFIER" },
   });
 }
 
@@ -63,32 +47,11 @@ beforeEach(() => {
   };
 });
 
-/** A point of our own format, made by the program that servers make them with. */
-function packed({ startedAt = "", sealed = true } = {}): { id: string; path: string } {
-  const site = join(folder.directory, "living");
-  mkdirSync(join(site, "uploads"), { recursive: true });
-  writeFileSync(join(site, ".env"), "TOKEN=x\n");
-  writeFileSync(join(site, "uploads", "one.jpg"), "picture ".repeat(1000));
-  execFileSync("sqlite3", [join(site, "club.db")], {
-    input: "CREATE TABLE IF NOT EXISTS members (name); INSERT INTO members VALUES ('Ann');",
+const packed = ({ startedAt, sealed = true }: { startedAt?: string; sealed?: boolean } = {}) =>
+  packSealed(folder.directory, {
+    ...(startedAt === undefined ? {} : { startedAt }),
+    recipients: sealed ? [keys.publicKey("identity")] : [],
   });
-  const { status, stdout, stderr } = spawnSync("bash", [packer, join(folder.directory, "backups")], {
-    input: JSON.stringify({
-      ...{ site: "club", tier: "daily", startedAt: startedAt === "" ? null : startedAt, waitSeconds: 0 },
-      ...{ recipients: sealed ? [recipient("identity")] : [], signingKey: "" },
-      databases: [{ name: "club", kind: "sqlite", path: join(site, "club.db") }],
-      uploads: [{ path: "/srv/uploads", folder: join(site, "uploads") }],
-      ...{ data: [], logs: [] },
-      configuration: { folder: site, files: [".env"], named: [], server: [], certificates: "" },
-      application: { packed: false, revision: "c".repeat(40) },
-    }),
-    encoding: "utf8",
-  });
-  if (status !== 0) throw new Error(stderr);
-  const id = stdout.trim();
-  return { id, path: join(folder.directory, "backups", id) };
-}
-
 const verify = async (options: { sign?: boolean; only?: (point: RestorePoint) => boolean } = {}) =>
   verifyPoints(await loadSite(folder.file), {
     wanted: (points) => points.filter(options.only ?? (() => true)),
@@ -139,7 +102,7 @@ describe("a point of our own format", { timeout: 60_000 }, () => {
     const member = "uploads-1.tar.zst.age";
     const forged = execFileSync(
       "bash",
-      ["-c", `head -c 10240 /dev/zero | zstd -q -c | age -r "$0"`, recipient("identity")],
+      ["-c", `head -c 10240 /dev/zero | zstd -q -c | age -r "$0"`, keys.publicKey("identity")],
       { maxBuffer: 1024 ** 2 },
     );
     writeFileSync(join(path, member), forged);
@@ -225,7 +188,7 @@ describe("a verdict", { timeout: 60_000 }, () => {
     rmSync(`${verdict}.sig`);
     execFileSync(
       "ssh-keygen",
-      ["-Y", "sign", "-f", key("stranger"), "-n", "recovery-stack-verdict", verdict],
+      ["-Y", "sign", "-f", keys.file("stranger"), "-n", "recovery-stack-verdict", verdict],
       {
         stdio: "ignore",
       },
@@ -235,7 +198,7 @@ describe("a verdict", { timeout: 60_000 }, () => {
   });
 
   test("on a point does not count for another that has taken its name", async () => {
-    const { id, path } = packed({ startedAt: "" });
+    const { id, path } = packed();
     await verify({ sign: true });
     const startedAt = id.replace(/^daily\/(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/, "$1-$2-$3T$4:$5:$6Z");
     rmSync(path, { recursive: true });
