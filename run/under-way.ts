@@ -31,7 +31,8 @@ export async function runUnderWay(
   try {
     const attempts = await readLedger(connection, signal);
     const since = attempts.filter(({ result }) => Date.parse(result.startedAt) >= Date.parse(lock.since));
-    return { ...lock, attempts: since.map(({ result }) => result) };
+    const busy = lock.busy.map((unit) => unit.replace(/^recovery-(.*)\.service$/, "$1"));
+    return { ...lock, busy, attempts: since.map(({ result }) => result) };
   } finally {
     await connection.close();
   }
