@@ -52,7 +52,6 @@ export function planProtection(
         sendmail: site.alerts?.mail !== undefined && site.alerts.mail.smtp === undefined,
         secrets: alertSecrets(site),
         newServer,
-        needs: ["age", "zstd", "jq", "openssl", "git", ...(sqlite.length > 0 ? ["sqlite3"] : [])],
         stores: site.stores.flatMap((store) =>
           store.kind === "ssh"
             ? [{ name: store.name, hostKey: store.hostKey.split(" ").slice(0, 2).join(" ") }]
