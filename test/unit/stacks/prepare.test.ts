@@ -137,13 +137,18 @@ test("the pinned point is planned as it lies in its store, also when there is a 
 test("a server that comes back makes its own backups again, but for a drill's, and the last step comes after that", async () => {
   folder = siteFolder({
     backups: {},
-    restorePoints: { recipients: [`age1${"q".repeat(58)}`], identity: "MONITORING" },
+    restorePoints: { recipients: [`age1${"q".repeat(58)}`], identity: "KEY" },
+    alerts: { webhook: "HOOK" },
+    secrets: ["MONITORING", "KEY", "HOOK"].map((name) => ({ name, from: `command:echo value-of-${name}` })),
   });
   folder.backUp({ named: "20260301_020000" });
   const pin = await pinOfNewest();
-  const prepared = async (isolated: boolean) =>
-    (await prepareRecovery(settings({ pin }), { isolated, say: silent })).steps;
+  const prepare = (isolated: boolean) => prepareRecovery(settings({ pin }), { isolated, say: silent });
+  const prepared = async (isolated: boolean) => (await prepare(isolated)).steps;
   const steps = await prepared(false);
+  // Whom it tells of them is told by the new server too, and nobody is by a drill's.
+  expect(await (await prepare(false)).secrets()).toMatchObject({ HOOK: "value-of-HOOK" });
+  expect(await (await prepare(true)).secrets()).not.toHaveProperty("HOOK");
   const [protection] = steps.filter(({ id }) => id === "backup-schedule");
   expect(protection).toMatchObject({ after: ["tls", "install-guards"], inputs: { newServer: true } });
   expect(steps.at(-1)).toMatchObject({ id: "finish", after: ["tls", "install-guards", "backup-schedule"] });
