@@ -43,6 +43,8 @@ export async function openPoint(
     const listed = sums.sums.get(name);
     if (listed === undefined) return { fault: `its inventory does not know ${member.path}` };
     const content = await openMember(store, stored, point, member, options);
+    // The key opened the inventory: whoever made the other one wants nobody here to open it.
+    if ("locked" in content) return { fault: `${content.locked} than its inventory` };
     if (!("sha256" in content)) return content;
     if (content.sha256 !== listed) {
       return {
@@ -89,14 +91,16 @@ interface ContentSink {
 function sumsReader(): ContentSink & { sums(): ReadonlyMap<string, string> } {
   const tar = extract();
   let text = "";
+  let found = false;
   tar.on("entry", (header, content, next) => {
-    const wanted = header.name === "SHA256SUMS" && header.type === "file";
-    if (wanted && header.size > mostSums) {
-      next(new Error("its SHA256SUMS is longer than one can be"));
-      return;
-    }
     // The tar's own error comes out of its entries too: it is told once, below.
     content.on("error", () => undefined);
+    const wanted = header.name === "SHA256SUMS" && header.type === "file";
+    if (wanted && (found || header.size > mostSums)) {
+      next(new Error(`its SHA256SUMS is ${found ? "in it twice" : "longer than one can be"}`));
+      return;
+    }
+    found ||= wanted;
     content.on("data", (chunk) => {
       if (wanted) text += (chunk as Buffer).toString("latin1");
     });
@@ -160,8 +164,8 @@ async function openMember(
     for await (const chunk of withProgress(read, { name: `${point.id}/${path}`, bytes }, say)) {
       signal.throwIfAborted();
       storedHash.update(chunk);
-      // What follows may have ended: the stored bytes are hashed to their end all the same.
-      if (stdin.writable && !stdin.write(chunk)) await Promise.race([once(stdin, "drain"), closed]);
+      // What follows may have ended, also while it is waited for: the stored bytes are hashed to their end all the same.
+      if (stdin.writable && !stdin.write(chunk)) await Promise.race([drained(stdin), closed]);
     }
     return true;
   });
@@ -181,6 +185,11 @@ async function openMember(
   return {
     fault: `${path} cannot be ${encrypted ? "decrypted and " : ""}decompressed: ${lastLine(said)}`,
   };
+}
+
+/** Until more can be written, or nobody reads any more. */
+async function drained(pipe: Writable): Promise<void> {
+  await once(pipe, "drain").catch(() => undefined);
 }
 
 /** The hash of what a member holds, which is as long as was said. */
