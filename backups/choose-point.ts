@@ -12,6 +12,9 @@ export interface PointWish {
 /** Verifiers read a point within a day. Where the newest that they read is as much older than the newest, they do not any more. */
 const unreadMilliseconds = 2 * 86_400_000;
 
+/** By how much is known of them, the best first. */
+const rank = { proven: 0, readable: 1, complete: 2, partial: 3, damaged: 4, foreign: 5 };
+
 /**
  * The point that a whole site is restored from: the one that is asked for, or else the newest of kind `full` that a verifier read
  * whole, or the newest good one, where nobody reads them. Points of the same time go by how much is known of them, then by their order.
@@ -20,7 +23,6 @@ const unreadMilliseconds = 2 * 86_400_000;
  */
 export function choosePoint(points: readonly RestorePoint[], { id, before }: PointWish = {}): RestorePoint {
   const named = id === undefined ? points : points.filter((point) => isNamed(point, id));
-  const rank = { proven: 0, readable: 1, complete: 2, partial: 3, damaged: 4, foreign: 5 };
   const time = (point: RestorePoint) => Date.parse(point.timeOfData ?? "");
   const fit = named
     .filter((point) => objection(point, before) === null)
@@ -45,14 +47,16 @@ export function choosePoint(points: readonly RestorePoint[], { id, before }: Poi
 }
 
 /**
- * The point that was pinned, if its bytes are still the same.
+ * The point that was pinned, if its bytes are still the same. Where several stores hold them, the copy that `choosePoint` takes.
  *
  * @throws OperatorError (exit code 4) when it is gone, has changed, or is no longer good.
  */
 export function pinnedPoint(points: readonly RestorePoint[], pin: Pin): RestorePoint {
-  const same = points.find(
-    ({ sha256, manifestSha256 }) => sha256 === pin.archiveSha256 && manifestSha256 === pin.manifestSha256,
-  );
+  const [same] = points
+    .filter(
+      ({ sha256, manifestSha256 }) => sha256 === pin.archiveSha256 && manifestSha256 === pin.manifestSha256,
+    )
+    .sort((one, other) => rank[one.state] - rank[other.state]);
   if (same !== undefined && isGood(same)) return same;
   const named = points.find(({ id }) => id === pin.id);
   throw new OperatorError(

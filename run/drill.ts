@@ -93,7 +93,7 @@ async function onMachine(
   await sweepMachines(say);
   const points = await sitePoints(loaded, say);
   const id = options.draw ? draw(points) : options.pointId;
-  const { point, pin, passedOver } = choose(points, { id, before: options.before }, say);
+  const { pin, passedOver } = choose(points, { id, before: options.before }, say);
   const { withoutPulumi } = options;
   const executor = await chooseExecutor({ kind: "drill", withoutPulumi, say, signal });
   const base = options.baked
@@ -169,7 +169,8 @@ async function onMachine(
       say,
       signal,
     });
-    const verdict = await signer?.drilled(point, watched.record);
+    // The copy that was restored, should it be another than was chosen.
+    const verdict = await signer?.drilled(prepared.point, watched.record);
     if (options.keep && !signal.aborted) {
       // With the machine's own files, so that removing it removes them too.
       const key = join(machine.directory, "key");

@@ -170,6 +170,15 @@ describe("a pinned point", () => {
     );
   });
 
+  test("is the copy of which most is known, as it was when it was chosen, where several stores hold it", () => {
+    const proven: RestorePoint = { ...tuesday, store: "offsite", state: "proven" };
+    for (const state of ["damaged", "complete", "readable"] as const) {
+      const points = [{ ...tuesday, state }, proven];
+      expect(choosePoint(points)).toBe(proven);
+      expect(pinnedPoint(points, pin)).toBe(proven);
+    }
+  });
+
   test("does not exist of what was not read to its end", () => {
     expect(pinOf({ ...tuesday, sha256: null })).toBeNull();
   });
