@@ -1,11 +1,11 @@
 import { link, lstat, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import type { LoadedSite } from "../site/load.ts";
 import { exitCodes, OperatorError } from "../site/operator-error.ts";
 import { inTurns } from "./in-turns.ts";
 import { isGood, type RestorePoint } from "./restore-point.ts";
 import { signWith, whoSigned } from "./ssh-signature.ts";
-import { type Verdict, verdictSchema } from "./verdict.ts";
+import { isYetToCome, type Verdict, verdictSchema } from "./verdict.ts";
 
 /** A verdict is a few hundred bytes. */
 const mostBytes = 16 * 1024;
@@ -22,42 +22,65 @@ export async function readVerdicts(
   points: readonly RestorePoint[],
   say: (line: string) => void,
 ): Promise<Verdict[]> {
-  const { site } = loaded;
-  const { verification } = site;
-  if (verification === undefined) return [];
+  if (loaded.site.verification === undefined) return [];
   const files = await inTurns(points.filter(isGood), 8, async ({ store, id }) => {
     const folder = verdictFolder(loaded, store, id);
     const names = await readdir(folder).catch(() => []);
     return names.filter((name) => name.endsWith(".json")).map((name) => join(folder, name));
   });
-  const verdicts = await inTurns(files.flat().sort(), 4, async (file): Promise<Verdict | undefined> => {
-    const [bytes, signature] = await Promise.all([small(file), small(`${file}.sig`)]);
-    const verdict = bytes && verdictSchema.safeParse(parsed(bytes)).data;
-    const isSigned = async () =>
-      bytes !== undefined &&
-      signature !== undefined &&
-      (await whoSigned(bytes, signature, verification.signers, namespace)) === "signer";
-    const fault =
-      verdict === undefined
-        ? "it is no verdict"
-        : verdict.site !== site.name
-          ? `it is one on ${verdict.site}`
-          : (await isSigned())
-            ? undefined
-            : "none of verification.signers signed it";
-    if (fault === undefined) return verdict;
-    say(`${file} does not count: ${fault}`);
-    return undefined;
-  });
+  const verdicts = await inTurns(files.flat().sort(), 4, (file) => readVerdict(loaded, file, say));
   return verdicts.filter((verdict) => verdict !== undefined);
+}
+
+/** The newest verdict of a drill that passed, also on a point that is no longer kept. As readVerdicts. */
+export async function newestProof(
+  loaded: Pick<LoadedSite, "site" | "directory">,
+  now: Date,
+  say: (line: string) => void,
+): Promise<Verdict | undefined> {
+  if (loaded.site.verification === undefined) return undefined;
+  const folder = verdictFolder(loaded);
+  const names = await readdir(folder, { recursive: true }).catch(() => []);
+  const proofs = names.filter((name) => /^proven-\d{8}T\d{6}\.\d{3}Z\.json$/.test(basename(name)));
+  // Their names tell the time: only those are read that could be the newest.
+  for (const name of proofs.sort((one, other) => (basename(one) < basename(other) ? 1 : -1))) {
+    const verdict = await readVerdict(loaded, join(folder, name), say);
+    if (verdict?.level === "proven" && verdict.result === "passed" && !isYetToCome(verdict, now))
+      return verdict;
+  }
+  return undefined;
+}
+
+async function readVerdict(
+  { site }: Pick<LoadedSite, "site">,
+  file: string,
+  say: (line: string) => void,
+): Promise<Verdict | undefined> {
+  const [bytes, signature] = await Promise.all([small(file), small(`${file}.sig`)]);
+  const verdict = bytes && verdictSchema.safeParse(parsed(bytes)).data;
+  const isSigned = async () =>
+    bytes !== undefined &&
+    signature !== undefined &&
+    (await whoSigned(bytes, signature, site.verification?.signers ?? [], namespace)) === "signer";
+  const fault =
+    verdict === undefined
+      ? "it is no verdict"
+      : verdict.site !== site.name
+        ? `it is one on ${verdict.site}`
+        : (await isSigned())
+          ? undefined
+          : "none of verification.signers signed it";
+  if (fault === undefined) return verdict;
+  // A terminal acts on control characters.
+  say(`${file} does not count: ${fault}`.replaceAll(/\p{Cc}/gu, "?"));
+  return undefined;
 }
 
 function verdictFolder(
   { site, directory }: Pick<LoadedSite, "site" | "directory">,
-  store: string,
-  id: string,
+  ...within: string[]
 ): string {
-  return resolve(directory, site.verification?.folder ?? "", store, id);
+  return resolve(directory, site.verification?.folder ?? "", ...within);
 }
 
 /**
@@ -110,7 +133,9 @@ export async function writeVerdict(
 /** The bytes of a small regular file; undefined for anything else. */
 async function small(file: string): Promise<Buffer | undefined> {
   const stats = await lstat(file).catch(() => undefined);
-  return stats?.isFile() === true && stats.size <= mostBytes ? readFile(file) : undefined;
+  return stats?.isFile() === true && stats.size <= mostBytes
+    ? readFile(file).catch(() => undefined)
+    : undefined;
 }
 
 function parsed(bytes: Buffer): unknown {

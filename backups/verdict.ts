@@ -46,8 +46,7 @@ export function withVerdicts(
     const pin = pinOf(point);
     if (pin === null || !isGood(point)) return point;
     const of = verdicts.filter(
-      ({ store, pin: other, at }) =>
-        store === point.store && isSame(pin, other) && Date.parse(at) <= now.getTime() + hourMilliseconds,
+      (verdict) => verdict.store === point.store && isSame(pin, verdict.pin) && !isYetToCome(verdict, now),
     );
     const [readable, proven] = [newest(of, "readable"), newest(of, "proven")];
     if (readable?.result === "failed") {
@@ -79,6 +78,11 @@ export function withVerdicts(
       ],
     };
   });
+}
+
+/** A clock that was ahead speaks of nothing that was seen. */
+export function isYetToCome({ at }: Verdict, now: Date): boolean {
+  return Date.parse(at) > now.getTime() + hourMilliseconds;
 }
 
 function newest(verdicts: readonly Verdict[], level: Verdict["level"]): Verdict | undefined {

@@ -1,6 +1,7 @@
+import { missingMembers } from "../backups/missing-members.ts";
 import { contentName, tiers } from "../backups/point-manifest.ts";
 import { isGood, isRead, type RestorePoint } from "../backups/restore-point.ts";
-import type { Verdict } from "../backups/verdict.ts";
+import { isYetToCome, type Verdict } from "../backups/verdict.ts";
 import type { Site } from "../site/schema.ts";
 import { duration } from "./report.ts";
 
@@ -78,6 +79,7 @@ export function judgeStatus({
   site: Site;
   /** Of all stores, as they are worth with the verdicts. */
   points: readonly RestorePoint[];
+  /** Also on points that are no longer kept. */
   verdicts: readonly Verdict[];
   /** Oldest first. */
   runs: readonly MeasuredRun[];
@@ -87,7 +89,7 @@ export function judgeStatus({
     .filter((point) => isGood(point) && point.timeOfData !== null)
     .sort((one, other) => timeOf(other) - timeOf(one));
   const classes = classesOf(site).map((name): DataClassStatus => {
-    const held = good.filter((point) => holds(point, name));
+    const held = good.filter((point) => holds(point, name, site));
     const newest = (is: (point: RestorePoint) => boolean) => ageOf(held.find(is), now);
     const rpoSeconds = site.objectives.rpo[name];
     const [any, readable, proven] = [
@@ -104,6 +106,13 @@ export function judgeStatus({
       met: any !== null && any.ageSeconds <= rpoSeconds,
     };
   });
+  const proven = verdicts
+    .filter(
+      (verdict) => verdict.level === "proven" && verdict.result === "passed" && !isYetToCome(verdict, now),
+    )
+    .map(({ at }) => at)
+    .sort()
+    .at(-1);
   const scenarios = (Object.keys(site.objectives.rto) as Scenario[]).map((name) => {
     const last = lastRun(runs, name);
     const rtoSeconds = site.objectives.rto[name];
@@ -124,8 +133,8 @@ export function judgeStatus({
             ]
           : [],
       ),
-      ...unverified(site, good, verdicts, now),
-      ...undrilled(runs, now),
+      ...unverified(site, good, proven, now),
+      ...undrilled(runs, proven, now),
       ...expiring(site, good, now),
     ],
   };
@@ -144,13 +153,17 @@ function classesOf(site: Site): DataClass[] {
   return (Object.keys(has) as DataClass[]).filter((name) => has[name]);
 }
 
-function holds({ kind, format, members }: RestorePoint, name: DataClass): boolean {
-  const begins = (start: string) => members.some(({ path }) => contentName(path).startsWith(start));
-  if (name === "database") return kind === "database" || begins("database");
-  if (name === "logs") return begins("logs.tar");
-  if (kind !== "full") return false;
-  if (format === "archive") return begins(name === "configuration" ? "config/" : "");
-  return name === "configuration" ? begins("config.tar") : begins("uploads-") || begins("data-");
+/** All that the site has of it: what a recovery would find missing. */
+function holds(point: RestorePoint, name: DataClass, site: Site): boolean {
+  if (name === "logs") return point.members.some(({ path }) => contentName(path) === "logs.tar");
+  if (point.format === "archive" && point.kind === "database") return name === "database";
+  const kinds = {
+    database: ["database"],
+    uploads: ["uploads", "data"],
+    configuration: ["configuration", "certificate"],
+  };
+  const those: readonly string[] = name === "metrics" ? [] : kinds[name];
+  return !missingMembers(point, site).some(({ of }) => those.includes(of.split(" ")[0] ?? ""));
 }
 
 /** How long a recovery took, of the last that recovered; with the packages baked in it is no measure. */
@@ -181,7 +194,7 @@ function tooOld({ name, rpoSeconds, newest }: DataClassStatus): string {
 function unverified(
   site: Site,
   good: readonly RestorePoint[],
-  verdicts: readonly Verdict[],
+  proven: string | undefined,
   now: Date,
 ): string[] {
   if (site.verification === undefined) {
@@ -191,11 +204,6 @@ function unverified(
     (point) =>
       point.kind === "full" && !isRead(point) && secondsSince(point.storedAt, now) > readWithinSeconds,
   );
-  const proven = verdicts
-    .filter(({ level, result }) => level === "proven" && result === "passed")
-    .map(({ at }) => at)
-    .sort()
-    .at(-1);
   return [
     ...(unread.length === 0
       ? []
@@ -210,7 +218,9 @@ function unverified(
   ];
 }
 
-function undrilled(runs: readonly MeasuredRun[], now: Date): string[] {
+/** A drill that a verifier signed is recorded where it was. */
+function undrilled(runs: readonly MeasuredRun[], proven: string | undefined, now: Date): string[] {
+  if (proven !== undefined && secondsSince(proven, now) <= drilledWithinSeconds) return [];
   const last = runs.findLast(({ outcome, only }) => outcome === "recovered" && only === undefined);
   if (last && secondsSince(last.startedAt, now) <= drilledWithinSeconds) return [];
   return [
@@ -234,6 +244,9 @@ function expiring(site: Site, good: readonly RestorePoint[], now: Date): string[
         return [{ id, keepSeconds, leftSeconds: keepSeconds - secondsSince(timeOfData ?? "", now) }];
       })
       .sort((one, other) => other.leftSeconds - one.leftSeconds);
+    if (!good.some(({ store, kind }) => store === name && kind === "full")) {
+      return [`${name} holds no good backup of the whole site`];
+    }
     const [last] = ends;
     if (last === undefined || last.leftSeconds > last.keepSeconds / 2) return [];
     return [

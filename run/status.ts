@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { withVerdicts } from "../backups/verdict.ts";
-import { readVerdicts } from "../backups/verdict-folder.ts";
+import { newestProof, readVerdicts } from "../backups/verdict-folder.ts";
 import { judgeStatus, type Status } from "../evidence/status.ts";
 import type { LoadedSite } from "../site/load.ts";
 import { storedPoints } from "../stacks/prepare.ts";
@@ -17,7 +17,16 @@ export async function siteStatus(
     storedPoints(loaded, say, { signal }),
     earlierRuns(join(stateDirectory(site.name), "runs")),
   ]);
-  const verdicts = await readVerdicts(loaded, stored, say);
   const now = new Date();
-  return judgeStatus({ site, points: withVerdicts(stored, verdicts, now), verdicts, runs, now });
+  const [verdicts, proof] = await Promise.all([
+    readVerdicts(loaded, stored, say),
+    newestProof(loaded, now, say),
+  ]);
+  return judgeStatus({
+    site,
+    points: withVerdicts(stored, verdicts, now),
+    verdicts: proof === undefined ? verdicts : [...verdicts, proof],
+    runs,
+    now,
+  });
 }

@@ -12,12 +12,19 @@ const site = siteSchema.parse({ ...written, backups: {}, verification });
 
 function point(id: string, changes: Partial<RestorePoint> = {}): RestorePoint {
   const time = id.replace(/^\w+\/(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/, "$1-$2-$3T$4:$5:$6.000Z");
-  const names = ["database-club.db", "uploads-1.tar", "config.tar", "inventory.tar"];
+  const names = ["database-club.db", "config.tar", "inventory.tar"];
+  const folders = [
+    ...site.uploads.map(({ path }, at) => ({ name: `uploads-${at + 1}.tar`, folder: path })),
+    ...site.data.map(({ path }, at) => ({ name: `data-${at + 1}.tar`, folder: path })),
+  ];
   return {
     ...{ format: "folder", id, store: "disk", file: id, aliases: [], kind: "full", state: "complete" },
     ...{ reason: null, notes: [], timeOfData: time, storedAt: time, storedBytes: 1000, sha256: null },
     ...{ manifestSha256: "m", root: null, unpackedBytes: 5000, hostname: null },
-    members: names.map((name) => ({ path: `${name}.zst.age`, bytes: 1, unpackedBytes: 1 })),
+    members: [...names.map((name) => ({ name })), ...folders].map(({ name, ...folder }) => ({
+      ...{ path: `${name}.zst.age`, bytes: 1, unpackedBytes: 1 },
+      ...folder,
+    })),
     ...changes,
   };
 }
@@ -110,7 +117,7 @@ describe("the status of a site", () => {
     ],
     [
       "that no recovery is recorded",
-      { runs: [{ ...drill, outcome: "failed" }] },
+      { runs: [{ ...drill, outcome: "failed" }], verdicts: [] },
       "no recovery is recorded here: npx recovery drill",
     ],
     [
@@ -124,12 +131,36 @@ describe("the status of a site", () => {
       "the last good backup in disk that is kept longest, daily/20260305T020000Z, is kept for 1 d 14 h more",
     ],
     [
+      "that a store holds nothing good any more",
+      { points: [point("daily/20260310T020000Z", { state: "damaged" })] },
+      "disk holds no good backup of the whole site",
+    ],
+    [
+      "that a proof is of a time that is yet to come",
+      { verdicts: [{ ...proven, at: "2099-01-01T00:00:00.000Z" }] },
+      "no backup was ever proven by a drill: npx recovery drill --sign",
+    ],
+    [
+      "a database that the site has and no backup holds",
+      {
+        site: {
+          ...site,
+          databases: site.databases.flatMap((one) => [one, { ...one, name: "second" }]),
+        },
+      },
+      "no good backup holds the database: all of it would be lost",
+    ],
+    [
       "that it should have ended",
       { points: [point("daily/20260301T020000Z", { state: "proven" }), point("manual/20260310T020000Z")] },
       "every good backup in disk is older than its tier keeps it: the last is daily/20260301T020000Z",
     ],
   ])("says as overdue %s", (_, changes, line) => {
     expect(judged(changes).overdue).toContain(line);
+  });
+
+  test("takes a drill that a verifier signed for one, wherever it was", () => {
+    expect(judged({ runs: [] }).overdue).toEqual(judged().overdue);
   });
 
   test("takes no time for a measure in which the packages were there already", () => {

@@ -5,6 +5,9 @@ import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { RestorePoint } from "../../../backups/restore-point.ts";
+import type { RunRecord } from "../../../evidence/record.ts";
+import { verdictSigner } from "../../../run/sign-verdict.ts";
+import { siteStatus } from "../../../run/status.ts";
 import { refuseOnProtectedHost, verifyPoints } from "../../../run/verify-points.ts";
 import { loadSite } from "../../../site/load.ts";
 import { exitCodes, OperatorError } from "../../../site/operator-error.ts";
@@ -205,6 +208,19 @@ describe("a verdict", { timeout: 60_000 }, () => {
     writeFileSync(join(folder.directory, "living", ".env"), "TOKEN=y\n");
     expect(packed({ startedAt }).id).toBe(id);
     expect(await states()).toEqual([[id, "complete", null]]);
+  });
+
+  test("of a drill is told by the status when its point is no longer kept", async () => {
+    const { path } = packed();
+    const loaded = await loadSite(folder.file);
+    const [point] = await sitePoints(loaded, say);
+    if (point === undefined) throw new Error("no point");
+    const record = { outcome: "recovered", error: null } as unknown as RunRecord;
+    await (await verdictSigner(loaded)).drilled(point, record);
+    rmSync(path, { recursive: true });
+    packed();
+    const { overdue } = await siteStatus(loaded, { say, signal: quiet });
+    expect(overdue.filter((line) => line.includes("proven"))).toEqual([]);
   });
 
   test.each([
