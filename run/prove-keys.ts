@@ -15,7 +15,7 @@ export interface KeyProof {
   /** Name of the secret. */
   secret: string;
   of: "operator" | "verifier";
-  /** Its public key; null when it is one of ssh, which nothing tells from here, or cannot be read. */
+  /** Its public key, of several that of a recipient; null when it is one of ssh, which nothing tells from here, or cannot be read. */
   publicKey: string | null;
   /** Why it is no key that could be used now; null when it could. */
   problem: string | null;
@@ -69,6 +69,11 @@ export function faultsOf({ recipients, keys }: Omit<KeysProof, "faults">): strin
           ]
         : []),
     ...operator.flatMap(({ secret, problem }) => (problem === null ? [] : [`the key ${secret}: ${problem}`])),
+    ...keys.flatMap(({ secret, problem, points }) =>
+      problem === null && points.length === 0
+        ? [`the key ${secret} was tried on nothing: no store holds a good backup that is encrypted`]
+        : [],
+    ),
     ...keys.flatMap(({ secret, publicKey }) =>
       publicKey !== null && recipients.length > 0 && !recipients.includes(publicKey)
         ? [`the key ${secret} opens no backup that is made from now on: ${publicKey} is no recipient`]
@@ -123,11 +128,14 @@ async function proven(
     const why = opening === "opened" ? null : "locked" in opening ? opening.locked : opening.fault;
     points.push({ id: point.id, store: point.store, opens: why === null, why });
   }
-  return { ...key, publicKey: await publicKeyOf(identity), problem: null, points };
+  const publicKeys = await publicKeysOf(identity);
+  const { recipients } = loaded.site.restorePoints;
+  const publicKey = publicKeys.find((one) => recipients.includes(one)) ?? publicKeys[0] ?? null;
+  return { ...key, publicKey, problem: null, points };
 }
 
-async function publicKeyOf(identity: string): Promise<string | null> {
+/** A file holds the key of before too, while backups of its time are kept. */
+async function publicKeysOf(identity: string): Promise<string[]> {
   const { exitCode, stdout } = await execa("age-keygen", ["-y"], { input: `${identity}\n`, reject: false });
-  const [line = ""] = stdout.trim().split("\n");
-  return exitCode === 0 && line.startsWith("age1") ? line : null;
+  return exitCode === 0 ? stdout.split("\n").filter((line) => line.startsWith("age1")) : [];
 }

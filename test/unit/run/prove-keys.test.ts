@@ -1,4 +1,4 @@
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { proveKeys } from "../../../run/prove-keys.ts";
@@ -77,6 +77,25 @@ test("a key that opens nothing, is no recipient, or is the only one, is a fault;
     `the key MINE does not open ${id} in disk: inventory.tar.zst.age was encrypted to other keys`,
   ]);
   expect(JSON.stringify(await proof())).not.toContain("AGE-SECRET-KEY");
+});
+
+test("a file with the key of before and that of now opens both, and is at fault for neither", async () => {
+  siteWith();
+  const both = ["other", "identity"].map((name) => readFileSync(keys.file(name), "utf8")).join("");
+  writeFileSync(join(folder.directory, "both"), both, { mode: 0o600 });
+  const site = readFileSync(folder.file, "utf8");
+  writeFileSync(folder.file, site.replace(`file:${keys.file("identity")}`, "file:both"));
+  packed(at(1), "daily", "identity", "escrow");
+  expect((await proof()).faults).toEqual([]);
+});
+
+test("a key that nothing was there for to be tried on is not called good", async () => {
+  siteWith();
+  expect((await proof()).faults).toEqual(
+    ["MINE", "ITS"].map(
+      (key) => `the key ${key} was tried on nothing: no store holds a good backup that is encrypted`,
+    ),
+  );
 });
 
 test("a key that is not here is a fault of the operator's, not of the verifier's", async () => {

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
@@ -144,6 +144,19 @@ describe("a point of our own format", { timeout: 60_000 }, () => {
         verdict: null,
       },
     ]);
+  });
+
+  test("that is taken away while it is verified gets no verdict: nobody has seen that it is bad", async () => {
+    const { id, path } = packed();
+    const taken = () => {
+      renameSync(path, `${path}.away`);
+      return true;
+    };
+    expect(await verify({ sign: true, only: taken })).toMatchObject([
+      { point: { id, reason: "it was taken away while it was verified" }, failed: true, verdict: null },
+    ]);
+    renameSync(`${path}.away`, path);
+    expect(await states()).toEqual([[id, "complete", null]]);
   });
 
   test("that is not encrypted wants no key", async () => {
