@@ -86,16 +86,44 @@ function verdictFolder(
 /**
  * Signs a verdict and puts it among the site's; none is ever overwritten. `key` is a private key of ssh.
  *
- * @throws OperatorError: exit code 3 when the key signs nothing; 2 when site.yaml does not name it as a verifier's.
+ * @throws OperatorError as proveSigner.
  */
 export async function writeVerdict(
   loaded: Pick<LoadedSite, "site" | "directory">,
   verdict: Verdict,
   key: string,
 ): Promise<string> {
-  const { verification } = loaded.site;
-  if (verification === undefined) throw new Error("a verdict of a site that names no verifiers");
   const bytes = Buffer.from(`${JSON.stringify(verdictSchema.parse(verdict), null, 2)}\n`);
+  const signature = await signatureOf(loaded, bytes, key);
+  const { store, pin, level, at } = verdict;
+  const folder = verdictFolder(loaded, store, pin.id);
+  const file = join(folder, `${level}-${at.replaceAll(/[-:]/g, "")}.json`);
+  await mkdir(folder, { recursive: true });
+  // The signature first: without it the verdict would be a stranger's for a moment.
+  for (const [path, content] of [
+    [`${file}.sig`, signature],
+    [file, bytes],
+  ] as const) {
+    const draft = `${path}.new`;
+    await writeFile(draft, content);
+    await link(draft, path);
+    await rm(draft);
+  }
+  return file;
+}
+
+/**
+ * Whether verdicts that this key signs would count.
+ *
+ * @throws OperatorError: exit code 3 when the key signs nothing; 2 when site.yaml does not name it as a verifier's.
+ */
+export async function proveSigner(loaded: Pick<LoadedSite, "site">, key: string): Promise<void> {
+  await signatureOf(loaded, Buffer.from("no verdict\n"), key);
+}
+
+async function signatureOf({ site }: Pick<LoadedSite, "site">, bytes: Buffer, key: string): Promise<Buffer> {
+  const { verification } = site;
+  if (verification === undefined) throw new Error("a verdict of a site that names no verifiers");
   const signed = await signWith(key, bytes, namespace);
   if ("fault" in signed) {
     throw new OperatorError(
@@ -113,21 +141,7 @@ export async function writeVerdict(
       "add it there, or take another key",
     );
   }
-  const { store, pin, level, at } = verdict;
-  const folder = verdictFolder(loaded, store, pin.id);
-  const file = join(folder, `${level}-${at.replaceAll(/[-:]/g, "")}.json`);
-  await mkdir(folder, { recursive: true });
-  // The signature first: without it the verdict would be a stranger's for a moment.
-  for (const [path, content] of [
-    [`${file}.sig`, signed.signature],
-    [file, bytes],
-  ] as const) {
-    const draft = `${path}.new`;
-    await writeFile(draft, content);
-    await link(draft, path);
-    await rm(draft);
-  }
-  return file;
+  return signed.signature;
 }
 
 /** The bytes of a small regular file; undefined for anything else. */

@@ -1,6 +1,6 @@
 import { pinOf, type RestorePoint } from "../backups/restore-point.ts";
 import type { Verdict } from "../backups/verdict.ts";
-import { writeVerdict } from "../backups/verdict-folder.ts";
+import { proveSigner, writeVerdict } from "../backups/verdict-folder.ts";
 import type { RunRecord } from "../evidence/record.ts";
 import type { LoadedSite } from "../site/load.ts";
 import { exitCodes, OperatorError } from "../site/operator-error.ts";
@@ -15,9 +15,9 @@ export interface VerdictSigner {
 }
 
 /**
- * Who signs verdicts here. The key is read at once: its want is not to be found out after hours.
+ * Who signs verdicts here. The key is read and tried at once: its want is not to be found out after hours.
  *
- * @throws OperatorError: exit code 2 when site.yaml names no key to sign with, 3 when it cannot be read.
+ * @throws OperatorError: exit code 2 when site.yaml names no key to sign with, or no signer of it, 3 when it cannot be read or signs nothing.
  */
 export async function verdictSigner(loaded: LoadedSite): Promise<VerdictSigner> {
   const { site } = loaded;
@@ -31,6 +31,7 @@ export async function verdictSigner(loaded: LoadedSite): Promise<VerdictSigner> 
     );
   }
   const key = (await readSecrets(loaded, [name]))[name] ?? "";
+  await proveSigner(loaded, key);
   const sign = (point: RestorePoint, level: Verdict["level"], why: string | null) => {
     const pin = pinOf(point);
     if (pin === null) throw new Error(`${point.id} was not read, and there is no verdict on it`);

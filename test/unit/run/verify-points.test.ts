@@ -241,7 +241,7 @@ describe("a verdict", { timeout: 60_000 }, () => {
     ["locked", exitCodes.missingHere, "signs no verdict"],
   ])("is not signed with the key %s, which nobody would take", async (signs, exitCode, message) => {
     siteWith({ signs });
-    packed();
+    // Said before anything is read: here there is nothing.
     const refused = await verify({ sign: true }).catch((error: unknown) => error);
     expect(refused).toBeInstanceOf(OperatorError);
     expect(refused).toMatchObject({ exitCode, message: expect.stringContaining(message) as string });
