@@ -1,16 +1,22 @@
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
+import { basename, dirname } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { finished } from "node:stream/promises";
 import { extract } from "tar-stream";
+import { inspectionLimits } from "./inspection.ts";
 import { contentName, isEncrypted } from "./point-manifest.ts";
 import { withProgress } from "./reading-progress.ts";
 import type { Member, RestorePoint } from "./restore-point.ts";
 import type { StoreReader } from "./stores/store.ts";
 
-/** What came of opening a point: all of it is what was backed up; it is damaged; or the key is not one of those that open it. */
-export type Opening = "opened" | { fault: string } | { locked: string };
+/**
+ * What came of opening a point: all of it is what was backed up; it is damaged; the key is not one of those that open it; or it went,
+ * or changed, while it was read, which says nothing of it: backups come to the end of their time.
+ */
+export type Opening = "opened" | NotOpened;
+export type NotOpened = { fault: string } | { locked: string } | { gone: string };
 
 export interface OpeningOptions {
   /** The private key, as a file of age's or ssh's holds it; not needed for members that are not encrypted. */
@@ -34,9 +40,13 @@ export async function openPoint(
   point: RestorePoint,
   options: OpeningOptions,
 ): Promise<Opening> {
-  const stored = await store.list(point.file);
+  const stored = await filesOf(store, point);
+  if (stored === undefined) return { gone: "it is not there any more" };
   const sums = await readInventory(store, stored, point, options);
   if (!("sums" in sums)) return sums;
+  const held = new Set(point.members.map(({ path }) => contentName(path)));
+  const lost = [...sums.sums.keys()].find((name) => !held.has(name));
+  if (lost !== undefined) return { fault: `its inventory knows ${lost}, which its manifest does not name` };
   for (const member of point.members) {
     if (isInventory(member)) continue;
     const name = contentName(member.path);
@@ -61,8 +71,24 @@ export async function openInventory(
   point: RestorePoint,
   options: OpeningOptions,
 ): Promise<Opening> {
-  const sums = await readInventory(store, await store.list(point.file), point, options);
+  const stored = await filesOf(store, point);
+  if (stored === undefined) return { gone: "it is not there any more" };
+  const sums = await readInventory(store, stored, point, options);
   return "sums" in sums ? "opened" : sums;
+}
+
+type Stored = Awaited<ReturnType<StoreReader["list"]>>;
+
+/** What lies in a point's folder; undefined when the store has none of its name any more. */
+async function filesOf(store: StoreReader, point: RestorePoint): Promise<Stored | undefined> {
+  try {
+    return await store.list(point.file);
+  } catch (error) {
+    // A store that cannot be reached throws here too.
+    const siblings = await store.list(dirname(point.file));
+    if (siblings.some(({ name }) => name === basename(point.file))) throw error;
+    return undefined;
+  }
 }
 
 const isInventory = ({ path }: Member) => contentName(path) === "inventory.tar";
@@ -70,10 +96,10 @@ const isInventory = ({ path }: Member) => contentName(path) === "inventory.tar";
 /** The hashes of what the members hold. */
 async function readInventory(
   store: StoreReader,
-  stored: Awaited<ReturnType<StoreReader["list"]>>,
+  stored: Stored,
   point: RestorePoint,
   options: OpeningOptions,
-): Promise<{ sums: ReadonlyMap<string, string> } | { fault: string } | { locked: string }> {
+): Promise<{ sums: ReadonlyMap<string, string> } | NotOpened> {
   const inventory = point.members.find(isInventory);
   if (inventory === undefined) return { fault: "it has no inventory" };
   const list = sumsReader();
@@ -134,14 +160,14 @@ const decompress = "exec zstd -q -d -c";
 
 async function openMember(
   store: StoreReader,
-  stored: Awaited<ReturnType<StoreReader["list"]>>,
+  stored: Stored,
   point: RestorePoint,
   { path, bytes, unpackedBytes, sha256 }: Member,
   { identity, say, signal }: OpeningOptions,
   keep?: ContentSink,
-): Promise<{ sha256: string } | { fault: string } | { locked: string }> {
+): Promise<{ sha256: string } | NotOpened> {
   const file = stored.find(({ name }) => name === path);
-  if (file === undefined || "reason" in file) return { fault: `${path} is not there any more` };
+  if (file === undefined || "reason" in file) return { gone: `${path} is not there any more` };
   const encrypted = isEncrypted(path);
   const child = spawn("bash", ["-c", encrypted ? decrypt : decompress], {
     stdio: ["pipe", "pipe", "pipe", "pipe"],
@@ -155,7 +181,7 @@ async function openMember(
   key.end(identity === undefined ? "" : `${identity}\n`);
   let said = "";
   stderr.on("data", (chunk: Buffer) => (said = (said + chunk.toString("utf8")).slice(-2000)));
-  const content = contentOf(stdout, unpackedBytes, keep).catch((error: unknown) => {
+  const content = contentOf(stdout, { bytes, unpackedBytes }, keep).catch((error: unknown) => {
     child.kill("SIGKILL");
     return { fault: error instanceof Error ? error.message : String(error) };
   });
@@ -172,7 +198,7 @@ async function openMember(
   stdin.end();
   const [exitCode] = await closed;
   const held = await content;
-  if (all === undefined) return { fault: `${path} changed while it was read` };
+  if (all === undefined) return { gone: `${path} changed while it was read` };
   const hash = storedHash.digest("hex");
   if (hash !== sha256) {
     return {
@@ -195,15 +221,19 @@ async function drained(pipe: Writable): Promise<void> {
 /** The hash of what a member holds, which is as long as was said. */
 async function contentOf(
   stdout: AsyncIterable<unknown>,
-  unpackedBytes: number,
+  said: Pick<Member, "bytes" | "unpackedBytes">,
   keep: ContentSink | undefined,
 ): Promise<{ sha256: string } | { fault: string }> {
   const hash = createHash("sha256");
+  const { expansion, expandedBytes } = inspectionLimits;
   let bytes = 0;
   for await (const chunk of stdout as AsyncIterable<Buffer>) {
     bytes += chunk.length;
-    if (bytes > unpackedBytes)
-      throw new Error(`it holds more than the ${unpackedBytes} bytes that its manifest says`);
+    if (bytes > said.unpackedBytes)
+      throw new Error(`it holds more than the ${said.unpackedBytes} bytes that its manifest says`);
+    // Whoever signed it may say what they like: a verifier would read it for ever, and nothing after it.
+    if (bytes > expandedBytes && bytes > expansion * said.bytes)
+      throw new Error(`it unpacks to more than ${expansion} times its size`);
     hash.update(chunk);
     await keep?.take(chunk);
   }

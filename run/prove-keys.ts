@@ -6,9 +6,10 @@ import { openStore } from "../backups/stores/open-store.ts";
 import { ensureDebianPackages } from "../machines/debian-packages.ts";
 import { identityProblem } from "../site/age-identity.ts";
 import type { LoadedSite } from "../site/load.ts";
-import { OperatorError } from "../site/operator-error.ts";
+import { exitCodes, OperatorError } from "../site/operator-error.ts";
 import { readSecrets } from "../site/secrets.ts";
 import { storedPoints } from "../stacks/prepare.ts";
+import { refuseOnProtectedHost } from "./protected-host.ts";
 
 /** A private key that site.yaml names, as it is here. */
 export interface KeyProof {
@@ -39,6 +40,7 @@ export async function proveKeys(
   loaded: LoadedSite,
   { say, signal }: { say: (line: string) => void; signal: AbortSignal },
 ): Promise<KeysProof> {
+  await refuseOnProtectedHost();
   const { restorePoints, verification } = loaded.site;
   const { recipients } = restorePoints;
   await ensureDebianPackages(
@@ -115,7 +117,8 @@ async function proven(
   try {
     identity = (await readSecrets(loaded, [key.secret], { signal }))[key.secret] ?? "";
   } catch (error) {
-    if (error instanceof OperatorError) return unusable(error.why);
+    if (error instanceof OperatorError && error.exitCode === exitCodes.missingHere)
+      return unusable(error.why);
     throw error;
   }
   const problem = identityProblem(identity);
@@ -125,7 +128,7 @@ async function proven(
     const store = loaded.site.stores.find(({ name }) => name === point.store);
     if (!store) throw new Error(`the point ${point.id} is of a store that the site does not have`);
     const opening = await openInventory(openStore(store, loaded.directory), point, { identity, say, signal });
-    const why = opening === "opened" ? null : "locked" in opening ? opening.locked : opening.fault;
+    const why = opening === "opened" ? null : Object.values(opening).join();
     points.push({ id: point.id, store: point.store, opens: why === null, why });
   }
   const publicKeys = await publicKeysOf(identity);

@@ -5,6 +5,7 @@ import type { RunRecord } from "../evidence/record.ts";
 import type { LoadedSite } from "../site/load.ts";
 import { exitCodes, OperatorError } from "../site/operator-error.ts";
 import { readSecrets } from "../site/secrets.ts";
+import { refuseOnProtectedHost } from "./protected-host.ts";
 import { programVersion } from "./program-version.ts";
 
 export interface VerdictSigner {
@@ -20,6 +21,7 @@ export interface VerdictSigner {
  * @throws OperatorError: exit code 2 when site.yaml names no key to sign with, or no signer of it, 3 when it cannot be read or signs nothing.
  */
 export async function verdictSigner(loaded: LoadedSite): Promise<VerdictSigner> {
+  await refuseOnProtectedHost();
   const { site } = loaded;
   const name = site.verification?.key;
   if (name === undefined) {

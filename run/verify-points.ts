@@ -1,4 +1,3 @@
-import { access } from "node:fs/promises";
 import { openPoint } from "../backups/open-point.ts";
 import { isEncrypted } from "../backups/point-manifest.ts";
 import { isGood, isRead, type RestorePoint } from "../backups/restore-point.ts";
@@ -9,6 +8,7 @@ import type { LoadedSite } from "../site/load.ts";
 import { exitCodes, OperatorError } from "../site/operator-error.ts";
 import { readSecrets } from "../site/secrets.ts";
 import { judgedPoints, storedPoints } from "../stacks/prepare.ts";
+import { refuseOnProtectedHost } from "./protected-host.ts";
 import { type VerdictSigner, verdictSigner } from "./sign-verdict.ts";
 
 export interface VerifyOptions {
@@ -65,15 +65,15 @@ export async function verifyPoints(loaded: LoadedSite, options: VerifyOptions): 
     const again = listed.find((point) => isSame(point, before));
     if (again === undefined) {
       // It says nothing of the point: backups come to the end of their time.
-      verified.push({ point: gone(before), failed: true, verdict: null });
+      verified.push({ point: gone(before, "it was taken away"), failed: true, verdict: null });
       continue;
     }
-    const { point, locked = false } =
+    const { point, untried = false } =
       isOpened(before) && isSound(again)
         ? await opened(loaded, again, identity, options)
         : { point: again.format === "archive" ? raised(again) : again };
-    const failed = locked || point.state === "damaged" || point.state === "foreign";
-    verified.push({ point, failed, verdict: await signed(signer, before, point) });
+    const failed = untried || point.state === "damaged" || point.state === "foreign";
+    verified.push({ point, failed, verdict: untried ? null : await signed(signer, before, point) });
   }
   return verified;
 }
@@ -88,13 +88,14 @@ async function opened(
   point: RestorePoint,
   identity: string | undefined,
   { say, signal }: VerifyOptions,
-): Promise<{ point: RestorePoint; locked?: boolean }> {
+): Promise<{ point: RestorePoint; untried?: boolean }> {
   const store = site.stores.find(({ name }) => name === point.store);
   if (!store) throw new Error(`the point ${point.id} is of a store that the site does not have`);
   const opening = await openPoint(openStore(store, directory), point, { identity, say, signal });
   if (opening === "opened") return { point: raised(point) };
+  if ("gone" in opening) return { point: gone(point, opening.gone), untried: true };
   if ("locked" in opening)
-    return { point: { ...point, reason: `not opened: ${opening.locked}` }, locked: true };
+    return { point: { ...point, reason: `not opened: ${opening.locked}` }, untried: true };
   return { point: { ...point, state: "damaged", reason: opening.fault } };
 }
 
@@ -140,21 +141,6 @@ function isSame(one: RestorePoint, other: RestorePoint): boolean {
   return one.store === other.store && one.file === other.file;
 }
 
-function gone(point: RestorePoint): RestorePoint {
-  return { ...point, state: "damaged", reason: "it was taken away while it was verified" };
-}
-
-/** Whoever breaks into the site could sign there whatever is wanted, and would find the key that opens all backups. */
-export async function refuseOnProtectedHost(settings = "/etc/site-backup/settings.json"): Promise<void> {
-  const isProtected = await access(settings).then(
-    () => true,
-    () => false,
-  );
-  if (!isProtected) return;
-  throw new OperatorError(
-    exitCodes.refused,
-    "backups are not verified on a server that makes them",
-    `${settings} is here: who breaks in would find the key that opens all of them`,
-    "verify them from your own computer, or from one that does nothing else",
-  );
+function gone(point: RestorePoint, what: string): RestorePoint {
+  return { ...point, state: "damaged", reason: `while it was verified, ${what}` };
 }

@@ -65,7 +65,16 @@ export function drillCommand(): Command {
     .action(async (options: Options) => {
       if (options.printTimer) {
         const { site, file } = await loadSite(options.site);
-        console.log(verificationTimers({ site: site.name, file, node: process.execPath, program }));
+        console.log(
+          verificationTimers({
+            site: site.name,
+            file,
+            verdicts: site.verification?.folder ?? "verdicts",
+            agent: site.stores.some(({ kind }) => kind === "ssh"),
+            node: process.execPath,
+            program,
+          }),
+        );
         return;
       }
       if (options.draw && (options.point !== undefined || options.before !== undefined)) {

@@ -3,6 +3,10 @@ interface VerificationOptions {
   site: string;
   /** site.yaml, absolute. */
   file: string;
+  /** Where verdicts lie, relative to site.yaml. */
+  verdicts: string;
+  /** A store is read over ssh, which wants an agent: nothing that starts by itself has one. */
+  agent: boolean;
   /** The node that runs this, and the program it runs: absolute paths. */
   node: string;
   program: string;
@@ -12,50 +16,85 @@ interface VerificationOptions {
  * What an owner pastes so that backups are verified without anybody thinking of it: each day those that nobody has read are, and
  * each month two are restored, the newest and one drawn at random. Units of systemd, and the same as a job of CI. Pure.
  */
-export function verificationTimers({ site, file, node, program }: VerificationOptions): string {
-  const does = (...args: string[]) =>
-    `ExecStart=${[node, program, ...args, "--sign", "--site", file].map(quoted).join(" ")}`;
-  const unit = (name: string, description: string, ...lines: string[]) => [
-    `# /etc/systemd/system/${name}`,
-    "[Unit]",
-    `Description=${description}`,
-    ...lines,
-    "",
+export function verificationTimers(options: VerificationOptions): string {
+  return [...systemdUnits(options), "", ...ciJob(options)].join("\n");
+}
+
+function systemdUnits({ site, file, agent, node, program }: VerificationOptions): string[] {
+  const service = (name: string, description: string, ...args: string[]) => {
+    const words = [node, program, ...args, "--sign", "--site", file];
+    const command = agent
+      ? [
+          "/usr/bin/ssh-agent",
+          "/bin/sh",
+          "-c",
+          `ssh-add -q ${storeKey} && exec ${words.map(forShell).join(" ")}`,
+        ]
+      : words;
+    return [
+      `# /etc/systemd/system/${name}.service`,
+      ...[
+        "[Unit]",
+        `Description=${description}`,
+        "Wants=network-online.target",
+        "After=network-online.target",
+        "",
+      ],
+      ...["[Service]", "Type=oneshot", `ExecStart=${command.map(forSystemd).join(" ")}`, ""],
+    ];
+  };
+  const timer = (name: string, description: string, calendar: string) => [
+    `# /etc/systemd/system/${name}.timer`,
+    ...["[Unit]", `Description=${description}`, ""],
+    ...["[Timer]", `OnCalendar=${calendar}`, "RandomizedDelaySec=30min", "Persistent=yes", ""],
+    ...["[Install]", "WantedBy=timers.target", ""],
   ];
-  const service = (name: string, description: string, ...commands: string[]) =>
-    unit(
-      `${name}.service`,
-      description,
-      ...["Wants=network-online.target", "After=network-online.target", "", "[Service]", "Type=oneshot"],
-      ...commands,
-    );
-  const timer = (name: string, description: string, calendar: string) =>
-    unit(
-      `${name}.timer`,
-      description,
-      ...["", "[Timer]", `OnCalendar=${calendar}`, "RandomizedDelaySec=30min", "Persistent=yes", ""],
-      ...["[Install]", "WantedBy=timers.target"],
-    );
-  const [verify, prove] = [`verify-${site}`, `prove-${site}`];
+  const jobs: [name: string, description: string, calendar: string, args: string[]][] = [
+    [
+      `verify-${site}`,
+      `Reads the backups of ${site} that nobody has read`,
+      "*-*-* 05:00",
+      ["points", "verify", "--new"],
+    ],
+    [
+      `prove-${site}`,
+      `Restores the newest backup of ${site} on a machine that is thrown away`,
+      "*-*-02 06:00",
+      ["drill"],
+    ],
+    [
+      `draw-${site}`,
+      `Restores a backup of ${site} that is drawn at random`,
+      "*-*-03 06:00",
+      ["drill", "--draw"],
+    ],
+  ];
   return [
     "# On a computer that makes none of these backups, as root. A unit that fails stands in `systemctl --failed`; add OnFailure= for more.",
-    `# Then: systemctl enable --now ${verify}.timer ${prove}.timer`,
+    ...(agent
+      ? [`# ${storeKey} stands for a key that your stores know, without a passphrase: correct it.`]
+      : []),
+    `# Then: systemctl enable --now ${jobs.map(([name]) => `${name}.timer`).join(" ")}`,
     "",
-    ...service(
-      verify,
-      `Reads the backups of ${site} that nobody has read`,
-      does("points", "verify", "--new"),
-    ),
-    ...timer(verify, `Daily: reads the backups of ${site} that nobody has read`, "*-*-* 05:00"),
-    ...service(
-      prove,
-      `Restores two backups of ${site} on machines that are thrown away`,
-      does("drill"),
-      does("drill", "--draw"),
-    ),
-    ...timer(prove, `Monthly: restores two backups of ${site}`, "*-*-02 06:00"),
-    "# Or as a job of CI, here of GitHub: .github/workflows/backups.yml in the repository that holds site.yaml, with",
-    "# recovery-stack in its package.json. It keeps what it signed by a commit. Give it the secrets that site.yaml names.",
+    ...jobs.flatMap(([name, description, calendar, args]) => [
+      ...service(name, description, ...args),
+      ...timer(name, description, calendar),
+    ]),
+  ];
+}
+
+const storeKey = "/root/.ssh/id_ed25519";
+
+function ciJob({ site, agent, verdicts }: VerificationOptions): string[] {
+  const step = (condition: string, ...commands: string[]) => [
+    `      - if: ${condition}`,
+    "        run: |",
+    ...commands.map((command) => `          ${command}`),
+  ];
+  const monthly = "always() && github.event.schedule == '0 6 2 * *'";
+  return [
+    "# Or as a job of CI, here of GitHub: .github/workflows/backups.yml in the repository that holds site.yaml, with recovery-stack",
+    "# in its package.json. It keeps what it signed by a commit. Give it the secrets that site.yaml names, as `env:` of the job.",
     `name: backups of ${site}`,
     "on:",
     "  schedule:",
@@ -71,18 +110,34 @@ export function verificationTimers({ site, file, node, program }: VerificationOp
     "      - uses: actions/setup-node@v4",
     "        with:",
     "          node-version: 20",
-    "      - run: npm ci",
+    "      - run: npm ci && sudo apt-get update && sudo apt-get install -y age zstd rclone",
+    ...(agent
+      ? [
+          "      - run: |",
+          '          ssh-agent -a "$RUNNER_TEMP/agent" && export SSH_AUTH_SOCK="$RUNNER_TEMP/agent"',
+          '          ssh-add -q - <<<"$STORE_KEY" && echo "SSH_AUTH_SOCK=$SSH_AUTH_SOCK" >>"$GITHUB_ENV"',
+          "        env:",
+          "          STORE_KEY: ${{ secrets.STORE_KEY }}",
+        ]
+      : []),
     "      - run: npx recovery points verify --new --sign",
-    "      - if: github.event.schedule == '0 6 2 * *'",
-    "        run: sudo --preserve-env npx recovery drill --sign && sudo --preserve-env npx recovery drill --draw --sign",
-    "      - if: always()",
-    `        run: git add verdicts && git -c user.name=verifier -c user.email=verifier@localhost commit -m "Verdicts" && git push || true`,
-  ].join("\n");
+    ...step(monthly, 'sudo --preserve-env "$(which npx)" recovery drill --sign'),
+    ...step(monthly, 'sudo --preserve-env "$(which npx)" recovery drill --draw --sign'),
+    ...step(
+      "always()",
+      `git add ${forShell(verdicts)}`,
+      "git diff --cached --quiet || git -c user.name=verifier -c user.email=verifier@localhost commit -m Verdicts",
+      "git push",
+    ),
+  ];
+}
+
+function forShell(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;
 }
 
 /** As systemd reads a word of a command line. */
-function quoted(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word)
-    ? word.replaceAll("%", "%%")
-    : `"${word.replaceAll(/["\\]/g, "\\$&").replaceAll("%", "%%")}"`;
+function forSystemd(word: string): string {
+  const escaped = word.replaceAll("%", "%%").replaceAll("$", "$$$$");
+  return /^[\w@%+=:,./$-]+$/.test(escaped) ? escaped : `"${escaped.replaceAll(/["\\]/g, String.raw`\$&`)}"`;
 }

@@ -33,14 +33,14 @@ afterEach(() => {
 });
 
 /** A point of which a member holds other bytes, as whoever has the server can make one: its manifest says so. */
-function forged(content: Buffer, member = uploads): void {
+function forged(content: Buffer, member = uploads, unpackedBytes = 10 * 1024 ** 2): void {
   const { path } = packSealed(folder.directory, { recipients: [keys.publicKey("identity")] });
   writeFileSync(join(path, member), content);
   const sha256 = execFileSync("sha256sum", [join(path, member)], { encoding: "utf8" }).slice(0, 64);
   const file = join(path, "MANIFEST.json");
   const manifest = JSON.parse(readFileSync(file, "utf8")) as { members: { name: string }[] };
   manifest.members = manifest.members.map((one) =>
-    one.name === member ? { ...one, bytes: content.length, unpackedBytes: 10 * 1024 ** 2, sha256 } : one,
+    one.name === member ? { ...one, bytes: content.length, unpackedBytes, sha256 } : one,
   );
   writeFileSync(file, JSON.stringify(manifest));
 }
@@ -99,4 +99,14 @@ test.each([
   );
   forged(inventory, "inventory.tar.zst.age");
   expect((await verify())[0]?.point.reason).toBe(`inventory.tar.zst.age: its SHA256SUMS ${reason}`);
+});
+
+test("a member that unpacks to far more than it is, as its manifest says, is damaged: it would be read for ever", async () => {
+  const bomb = `head -c 1100M /dev/zero | zstd -q -c | age -r "$0"`;
+  forged(
+    execFileSync("bash", ["-c", bomb, keys.publicKey("identity")], { maxBuffer: 8 * 1024 ** 2 }),
+    uploads,
+    2 ** 40,
+  );
+  expect((await verify())[0]?.point.reason).toBe(`${uploads}: it unpacks to more than 100 times its size`);
 });

@@ -1,14 +1,15 @@
-import { execFileSync } from "node:child_process";
-import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync, spawnSync } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import type { RestorePoint } from "../../../backups/restore-point.ts";
 import type { RunRecord } from "../../../evidence/record.ts";
 import { verdictSigner } from "../../../run/sign-verdict.ts";
 import { siteStatus } from "../../../run/status.ts";
-import { refuseOnProtectedHost, verifyPoints } from "../../../run/verify-points.ts";
+import { refuseOnProtectedHost } from "../../../run/protected-host.ts";
+import { verifyPoints } from "../../../run/verify-points.ts";
 import { loadSite } from "../../../site/load.ts";
 import { exitCodes, OperatorError } from "../../../site/operator-error.ts";
 import { sitePoints } from "../../../stacks/prepare.ts";
@@ -153,10 +154,28 @@ describe("a point of our own format", { timeout: 60_000 }, () => {
       return true;
     };
     expect(await verify({ sign: true, only: taken })).toMatchObject([
-      { point: { id, reason: "it was taken away while it was verified" }, failed: true, verdict: null },
+      { point: { id, reason: "while it was verified, it was taken away" }, failed: true, verdict: null },
     ]);
     renameSync(`${path}.away`, path);
     expect(await states()).toEqual([[id, "complete", null]]);
+  });
+
+  test("whose inventory knows a member that its manifest does not name is damaged: something was taken out of it", async () => {
+    const { path } = packed();
+    const manifest = JSON.parse(readFileSync(join(path, "MANIFEST.json"), "utf8")) as {
+      members: { name: string }[];
+    };
+    manifest.members = manifest.members.filter(({ name }) => !name.startsWith("uploads-1"));
+    writeFileSync(join(path, "MANIFEST.json"), JSON.stringify(manifest));
+    expect(await verify()).toMatchObject([
+      {
+        point: {
+          state: "damaged",
+          reason: "its inventory knows uploads-1.tar, which its manifest does not name",
+        },
+        failed: true,
+      },
+    ]);
   });
 
   test("that is not encrypted wants no key", async () => {
@@ -167,10 +186,19 @@ describe("a point of our own format", { timeout: 60_000 }, () => {
 
   test("leaves neither its content nor the key in a file", async () => {
     packed();
-    const places = [tmpdir(), "/dev/shm"];
-    const before = places.map((place) => readdirSync(place).length);
-    await verify({ sign: true });
-    expect(places.map((place) => readdirSync(place).length)).toEqual(before);
+    const temporary = mkdtempSync(join(tmpdir(), "verify-"));
+    vi.stubEnv("TMPDIR", temporary);
+    try {
+      await verify({ sign: true });
+    } finally {
+      vi.unstubAllEnvs();
+    }
+    expect(readdirSync(temporary)).toEqual([]);
+    rmSync(temporary, { recursive: true });
+    // Others write there too: none of it is this key.
+    const own = readFileSync(keys.file("verifier"), "utf8").split("\n")[2] ?? "none";
+    expect(own).toMatch(/^[A-Za-z0-9+/]{70}$/);
+    expect(spawnSync("grep", ["-rlF", own, "/dev/shm"], { encoding: "utf8" }).stdout).toBe("");
   });
 });
 
