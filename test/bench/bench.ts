@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { backupMixed } from "./backup.ts";
 import { bakedDrills, drillOnPostgresql, drillOnSqlite } from "./drill.ts";
 import { restoreFiles } from "./restore-files.ts";
 import { restorePostgresql } from "./restore-postgresql.ts";
@@ -17,6 +18,7 @@ const benches = new Map([
     { about: "the sample on PostgreSQL, beside a bare apt-get", measure: drillOnPostgresql },
   ],
   ["baked", { about: "both, with their packages baked in", measure: bakedDrills }],
+  ["backup", { about: "2 GiB of mixed data, beside tar | zstd, restic and borg", measure: backupMixed }],
   ["restore", { about: "2 GiB of files in our own format, beside zstd -dc | tar -x", measure: restoreFiles }],
   [
     "restore-postgresql",
