@@ -89,6 +89,8 @@ export async function ensureDebianPackages(
 const installScript = `
 set -u
 deadline=$((SECONDS + ${waitForLockSeconds}))
+# What was cut off, as by a reboot, is brought to its end: apt-get refuses to do anything before.
+dpkg --configure -a >/dev/null 2>&1 || true
 until output=$(apt-get update 2>&1) || [[ $output != *"Could not get lock"* ]] || ((SECONDS > deadline)); do sleep 1; done
 exec apt-get -o DPkg::Lock::Timeout=${waitForLockSeconds} install -y --no-install-recommends "$@"
 `;

@@ -1,4 +1,7 @@
-import { describe, expect, it } from "vitest";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, it, vi } from "vitest";
 import {
   ensureDebianPackages,
   isDebianLike,
@@ -32,6 +35,29 @@ describe("what is missing on the operator's computer", () => {
     });
     expect(planPackages([], { root: false, debian: false })).toEqual({ kind: "nothing" });
   });
+
+  it.skipIf(process.getuid?.() !== 0)(
+    "is installed although an installation before was cut off, which is brought to its end first",
+    async () => {
+      const folder = mkdtempSync(join(tmpdir(), "debian-"));
+      const shim = (name: string, script: string) => {
+        writeFileSync(join(folder, name), `#!/bin/bash\ncd '${folder}'\n${script}\n`, { mode: 0o755 });
+      };
+      // As the two are after a reboot in the middle of an installation.
+      shim("dpkg", `[[ "$*" == "--configure -a" ]] && touch mended`);
+      shim(
+        "apt-get",
+        `[[ -e mended ]] || { echo "E: dpkg was interrupted"; exit 100; }; [[ $* != *install* ]] || touch wanted`,
+      );
+      vi.stubEnv("PATH", `${folder}:${process.env["PATH"] ?? ""}`);
+      try {
+        await ensureDebianPackages([{ command: join(folder, "wanted"), package: "wanted" }], () => undefined);
+      } finally {
+        vi.unstubAllEnvs();
+        rmSync(folder, { recursive: true });
+      }
+    },
+  );
 
   it("is a line to run for anybody else, with exit code 3", () => {
     for (const computer of [
