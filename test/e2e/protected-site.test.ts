@@ -222,7 +222,9 @@ describe("a site that protects itself", { timeout: 600_000 }, () => {
       'recovery_overdue{site="chatbot"} 1\n',
     );
     const { stdout: timers } = await carriedOut(typed("npx recovery drill --print-timer"));
-    expect(timers).toMatch(/^ExecStart=\/usr\/bin\/ssh-agent .* points verify --new --sign --site .*site\.yaml"$/m);
+    expect(timers).toMatch(
+      /^ExecStart=\/usr\/bin\/ssh-agent .* points verify --new --sign --site .*site\.yaml"$/m,
+    );
     // A newer one, which is not tried any more.
     const { exitCode, stderr } = await host.recovery("backup", ...named(host));
     expect(exitCode, stderr).toBe(0);
