@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { execa } from "execa";
+import { findEngine } from "../../engine/find.ts";
 import { prepareSample } from "../../examples/chatbot/prepare.ts";
 import { baseNeeds, ensureBase, type Base } from "../../machines/base.ts";
 import { ensureDebianPackages } from "../../machines/debian-packages.ts";
@@ -18,7 +19,7 @@ export const say = (line: string) => {
   process.stderr.write(`${line}\n`);
 };
 
-/** Installs what the tests of a whole recovery need on this computer. */
+/** Has what the tests of a whole recovery need on this computer: an engine, too, is not waited for within a test that it takes the time of. */
 export async function needed(...more: string[]): Promise<void> {
   await ensureDebianPackages(
     [
@@ -31,6 +32,7 @@ export async function needed(...more: string[]): Promise<void> {
     ],
     say,
   );
+  await findEngine({ allowBuild: true, say });
 }
 
 /** An operator's computer, as far as its command line knows: with a state of its own. */
