@@ -40,17 +40,16 @@ export async function openPoint(
   point: RestorePoint,
   options: OpeningOptions,
 ): Promise<Opening> {
-  const stored = await filesOf(store, point);
-  if (stored === undefined) return { gone: "it is not there any more" };
-  const sums = await readInventory(store, stored, point, options);
-  if (!("sums" in sums)) return sums;
+  const inventory = await readInventory(store, point, options);
+  if (!("sums" in inventory)) return inventory;
+  const { stored, sums } = inventory;
   const held = new Set(point.members.map(({ path }) => contentName(path)));
-  const lost = [...sums.sums.keys()].find((name) => !held.has(name));
+  const lost = [...sums.keys()].find((name) => !held.has(name));
   if (lost !== undefined) return { fault: `its inventory knows ${lost}, which its manifest does not name` };
   for (const member of point.members) {
     if (isInventory(member)) continue;
     const name = contentName(member.path);
-    const listed = sums.sums.get(name);
+    const listed = sums.get(name);
     if (listed === undefined) return { fault: `its inventory does not know ${member.path}` };
     const content = await openMember(store, stored, point, member, options);
     // The key opened the inventory: whoever made the other one wants nobody here to open it.
@@ -71,10 +70,8 @@ export async function openInventory(
   point: RestorePoint,
   options: OpeningOptions,
 ): Promise<Opening> {
-  const stored = await filesOf(store, point);
-  if (stored === undefined) return { gone: "it is not there any more" };
-  const sums = await readInventory(store, stored, point, options);
-  return "sums" in sums ? "opened" : sums;
+  const inventory = await readInventory(store, point, options);
+  return "sums" in inventory ? "opened" : inventory;
 }
 
 type Stored = Awaited<ReturnType<StoreReader["list"]>>;
@@ -93,18 +90,19 @@ async function filesOf(store: StoreReader, point: RestorePoint): Promise<Stored 
 
 const isInventory = ({ path }: Member) => contentName(path) === "inventory.tar";
 
-/** The hashes of what the members hold. */
+/** The hashes of what the members hold, and the files that they lie in. */
 async function readInventory(
   store: StoreReader,
-  stored: Stored,
   point: RestorePoint,
   options: OpeningOptions,
-): Promise<{ sums: ReadonlyMap<string, string> } | NotOpened> {
+): Promise<{ stored: Stored; sums: ReadonlyMap<string, string> } | NotOpened> {
+  const stored = await filesOf(store, point);
+  if (stored === undefined) return { gone: "it is not there any more" };
   const inventory = point.members.find(isInventory);
   if (inventory === undefined) return { fault: "it has no inventory" };
   const list = sumsReader();
   const read = await openMember(store, stored, point, inventory, options, list);
-  return "sha256" in read ? { sums: list.sums() } : read;
+  return "sha256" in read ? { stored, sums: list.sums() } : read;
 }
 
 /** Takes the content of a member as it comes; what `take` throws is a fault of the member. */
