@@ -1,5 +1,14 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
@@ -280,4 +289,22 @@ describe("a verdict", { timeout: 60_000 }, () => {
 test("nothing is verified on a server that makes the backups: its word counts for nothing, and the key would lie there", async () => {
   await expect(refuseOnProtectedHost(folder.file)).rejects.toMatchObject({ exitCode: exitCodes.refused });
   await expect(refuseOnProtectedHost(join(folder.directory, "none"))).resolves.toBeUndefined();
+  await expect(refuseOnProtectedHost(join(folder.file, "none"))).resolves.toBeUndefined();
+});
+
+test("nor by somebody who may not see whether it makes them", async () => {
+  const closed = join(folder.directory, "closed");
+  mkdirSync(closed, { mode: 0 });
+  // Root sees everything. The system asks for the rights of the effective user.
+  const root = process.geteuid?.() === 0;
+  if (root) process.seteuid?.("nobody");
+  try {
+    await expect(refuseOnProtectedHost(join(closed, "settings.json"))).rejects.toMatchObject({
+      exitCode: exitCodes.refused,
+      why: expect.stringContaining("cannot be looked at (EACCES)") as string,
+    });
+  } finally {
+    if (root) process.seteuid?.(0);
+    chmodSync(closed, 0o700);
+  }
 });
