@@ -3,12 +3,13 @@ import { join } from "node:path";
 import { judgeObjectives } from "../evidence/objectives.ts";
 import { runRecordSchema, type RunRecord, type StepRecord } from "../evidence/record.ts";
 import type { CheckResult } from "../runbook/checks.ts";
+import { protectionStep } from "../runbook/protection.ts";
 import { partChecks } from "../runbook/server-failure.ts";
-import { tasksLeft } from "../runbook/step.ts";
 import { effectiveTriggers } from "../runbook/triggers.ts";
 import { OperatorError } from "../site/operator-error.ts";
 import { connect, fingerprint, type SshTarget } from "../ssh/connection.ts";
 import type { PreparedRecovery } from "../stacks/prepare.ts";
+import { backupTasks } from "./backup-tasks.ts";
 import { runChecks } from "./check.ts";
 import { readLedger, stepRecords } from "./ledger.ts";
 import { programVersion } from "./program-version.ts";
@@ -99,6 +100,7 @@ export async function recordRun(options: RecordOptions): Promise<RecordedRun> {
     checks.length > 0 &&
     checks.every(({ ok }) => ok) &&
     breaches.length === 0;
+  const tasks = interrupted ? [] : await notedTasks(options, steps);
   const health = steps.find(({ id }) => id === "health");
   const mended =
     options.checks === undefined
@@ -146,7 +148,7 @@ export async function recordRun(options: RecordOptions): Promise<RecordedRun> {
       },
       only,
     ),
-    notes: [...notes, ...steps.flatMap(({ facts }) => tasksLeft(facts)).map((task) => `to do: ${task}`)],
+    notes: [...notes, ...tasks],
   } satisfies Record<keyof Omit<RunRecord, "error" | "only" | "fencing" | "watch">, unknown>);
   return keepRecord(record, options);
 }
@@ -198,6 +200,29 @@ async function readSteps(
     return stepRecords(steps, effectiveTriggers(steps), await readLedger(connection, limit.signal));
   } finally {
     await connection.close();
+  }
+}
+
+/**
+ * What a person has to do about the backups that the server makes by itself from now on, as it is now: the ledger would remember what has
+ * been done since. Not being told that fails no recovery.
+ */
+async function notedTasks(
+  { prepared, target, signal }: RecordOptions,
+  steps: readonly StepRecord[],
+): Promise<string[]> {
+  if (!steps.some(({ id, outcome }) => id === protectionStep && outcome === "done")) return [];
+  try {
+    const connection = await connect(target, { signal });
+    try {
+      const tasks = await backupTasks(connection, prepared.loaded.site, signal);
+      return tasks.map((task) => `to do: ${task}`);
+    } finally {
+      await connection.close();
+    }
+  } catch (error) {
+    const why = error instanceof OperatorError ? error.why : String(error);
+    return [`what is left to do for the backups of this server is not known: ${why}`];
   }
 }
 

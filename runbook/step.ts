@@ -48,9 +48,3 @@ export interface StepResult {
   facts: Facts;
   error?: { what: string; why: string; next: string };
 }
-
-/** What a person has to do once a step is done, as it says in its fact `left`. */
-export function tasksLeft(facts: Readonly<Record<string, unknown>>): string[] {
-  const { left } = facts;
-  return Array.isArray(left) ? left.filter((task) => typeof task === "string") : [];
-}

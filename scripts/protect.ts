@@ -1,6 +1,5 @@
 import { Command } from "commander";
 import { operator } from "../run/operator.ts";
-import { tasksLeft } from "../runbook/step.ts";
 import { examples } from "./examples.ts";
 import { interruption } from "./interruption.ts";
 import { aboutSiteHost, siteHost, type SiteHostOptions } from "./site-host.ts";
@@ -16,7 +15,11 @@ export function protectCommand(): Command {
       "have a living server make its own backups, as site.yaml says; what was done is not done again",
     )
     .option("--remove", "it makes none any more; those that it made stay", false)
-    .option("--json", "print what the server told of itself as one JSON document", false)
+    .option(
+      "--json",
+      "print what the server told of itself, and what is left to do, as one JSON document",
+      false,
+    )
     .option("--debug", "show where an error came from", false)
     .addHelpText("after", examples("protect --host root@192.0.2.10"))
     .action(async (options: Options) => {
@@ -28,7 +31,7 @@ export function protectCommand(): Command {
       const { signal } = interruption("kill", say);
       const { met, loaded } = await siteHost(options, signal);
       const { agentSocketPath, ...host } = met.target;
-      const facts = await protect({
+      const { facts, left } = await protect({
         siteFile: options.site,
         host,
         ...(agentSocketPath === undefined ? {} : { agentSocketPath }),
@@ -38,7 +41,7 @@ export function protectCommand(): Command {
         signal,
       });
       await met.remember();
-      if (options.json) console.log(JSON.stringify(facts, null, 2));
+      if (options.json) console.log(JSON.stringify({ ...facts, left }, null, 2));
       else if (options.remove)
         console.log(`${host.address} makes no backups any more; ${String(facts["kept"])} stay there`);
       else {
@@ -46,7 +49,7 @@ export function protectCommand(): Command {
           `${host.address} makes its own backups from now on; the first by hand: npx recovery backup`,
         );
         console.log(`their signer, for restorePoints.signers: ${String(facts["signer"])}`);
-        for (const task of tasksLeft(facts)) console.log(`TO DO: ${task}`);
+        for (const task of left) console.log(`TO DO: ${task}`);
         console.log(`its key, for the stores that it sends them to: ${String(facts["key"])}`);
         console.log(
           loaded.site.alerts === undefined

@@ -6,6 +6,7 @@ import { alertSecrets, planProtection, planUnprotection } from "../runbook/prote
 import type { Step } from "../runbook/step.ts";
 import { loadSite } from "../site/load.ts";
 import { exitCodes, OperatorError } from "../site/operator-error.ts";
+import type { Site } from "../site/schema.ts";
 import { readSecrets } from "../site/secrets.ts";
 import type { SshTarget } from "../ssh/connection.ts";
 import { packHostFolder } from "../ssh/host-folder.ts";
@@ -25,6 +26,7 @@ export interface ProtectionOptions {
 
 /** What is put on a living server so that it makes its own backups, looked at from all sides that need no host. */
 export interface PreparedProtection {
+  site: Site;
   host: RecoverySettings["host"];
   steps: Step[];
   /** Names of the secrets that the server keeps. */
@@ -55,6 +57,7 @@ export async function prepareProtection(options: ProtectionOptions): Promise<Pre
   const target: SshTarget = { ...host, ...(agentSocketPath === undefined ? {} : { agentSocketPath }) };
   const secrets = options.remove === true ? [] : alertSecrets(site);
   return {
+    site,
     host,
     secrets,
     steps:

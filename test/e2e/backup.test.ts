@@ -183,8 +183,12 @@ describe("a living server", { timeout: 300_000 }, () => {
     await configure(host.machine.hostKey);
     const done = await protect("--json");
     expect(done.exitCode, done.stderr).toBe(0);
-    const facts = JSON.parse(done.stdout) as { timers: string[]; key: string };
+    const facts = JSON.parse(done.stdout) as { timers: string[]; key: string; left: string[] };
     expect(facts.timers).toHaveLength(5);
+    const [task = "none", ...others] = facts.left;
+    expect(task).toMatch(/^let the store offsite take the backups of this server \(.*Permission denied/);
+    expect(task.endsWith(`: its key there is ${facts.key}`)).toBe(true);
+    expect(others).toEqual([]);
     expect(await host.onHost("systemctl list-timers --no-legend 'site-backup@*' | wc -l")).toBe("4\n");
     expect(
       await host.onHost(
@@ -203,12 +207,15 @@ describe("a living server", { timeout: 300_000 }, () => {
     const again = await carriedOut(typed("npx recovery protect --host root@192.0.2.10", server()));
     expect(again.exitCode, again.stderr).toBe(0);
     expect(again.stdout).toContain("see whether its alerts arrive: npx recovery alert");
+    expect(again.stdout.split("\n")).toContain(`TO DO: ${task}`);
     expect(await host.onHost(history)).toBe(before);
     expect(await host.onHost("cat /etc/site-backup/secrets/HOOK")).toMatch(/\/new$/);
 
     await host.onHost(
       `install -d -o keeper -g keeper -m 700 /home/keeper/.ssh && install -m 755 ${programs}/receive /usr/local/bin/receive-backup && printf '%s\\n' '${host.agent.publicKey.trim()}' 'restrict,command="/usr/local/bin/receive-backup /srv/kept 1" ${facts.key.trim()}' >/home/keeper/.ssh/authorized_keys && chown keeper /home/keeper/.ssh/authorized_keys`,
     );
+    expect(JSON.parse((await protect("--json")).stdout)).toEqual({ ...facts, left: [] });
+    expect(await host.onHost(history)).toBe(before);
   });
 
   test("is declared by the stack `backup` too, whose engine it tells that all is done; without the stack it goes on", async () => {

@@ -154,6 +154,7 @@ describe("a site that protects itself", { timeout: 600_000 }, () => {
     await take(facts.key.trim());
     const again = await host.recovery("protect", ...named(host), "--json");
     expect(again.exitCode, again.stderr).toBe(0);
+    expect(JSON.parse(again.stdout)).toEqual({ ...facts, left: [] });
 
     const insert = sql(
       `INSERT INTO audit_events (actor, action, entity, entity_id, details, created_at) VALUES ('test', 'wrote', 'x', $i, '{}', strftime('%Y-%m-%dT%H:%M:%fZ'))`,
@@ -280,5 +281,12 @@ describe("a site that protects itself", { timeout: 600_000 }, () => {
     expect(await state()).toBe("damaged");
     await configure([host.machine.hostKey, signer ?? ""]);
     expect(await state()).toBe("complete");
+    // Asked again, by either command, it tells nothing of what has been done.
+    const done = await host.recovery("rebuild", ...named(replacement), ...besides, "--yes");
+    expect(done.exitCode, done.stderr).toBe(0);
+    expect(done.stdout).not.toMatch(/to do|is not known/);
+    const asked = await host.recovery("protect", ...named(replacement), "--json");
+    expect(asked.exitCode, asked.stderr).toBe(0);
+    expect(JSON.parse(asked.stdout)).toMatchObject({ left: [] });
   });
 });

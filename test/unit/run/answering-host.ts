@@ -25,27 +25,30 @@ export interface AnsweringHost {
   attempts: Attempt[];
   /** What host/check says. */
   results: CheckResult[];
+  /** What a person has to do about its backups; undefined when it does not say. */
+  tasks: string[] | undefined;
   /** Stands in for host/check: it then never answers. */
   onCheck?: () => void;
   close(): Promise<void>;
 }
 
-/** A host at the end of a recovery: over real ssh it tells its ledger and answers to the checks. */
+/** A host at the end of a recovery: over real ssh it tells its ledger, and what is left to do, and answers to the checks. */
 export async function answeringHost(): Promise<AnsweringHost> {
   const agent = await startAgent();
   const keys = newKeyPair();
-  const host: Pick<AnsweringHost, "asked" | "attempts" | "results" | "onCheck"> = {
+  const host: Pick<AnsweringHost, "asked" | "attempts" | "results" | "tasks" | "onCheck"> = {
     asked: [],
     attempts: [],
     results: [],
+    tasks: [],
   };
   const connections = new Set<ssh2.Connection>();
   const answer = (channel: ServerChannel, command: string) => {
     let stdin = "";
-    const finish = (stdout: string) => {
+    const finish = (stdout: string, exitCode = 0) => {
       host.asked.push({ command, stdin });
       channel.write(stdout);
-      channel.exit(0);
+      channel.exit(exitCode);
       channel.end();
     };
     channel.on("data", (chunk: Buffer) => {
@@ -56,6 +59,8 @@ export async function answeringHost(): Promise<AnsweringHost> {
         finish(host.attempts.map((attempt) => `${JSON.stringify(attempt)}\n`).join(""));
       } else if (asksChecks(command) && host.onCheck) host.onCheck();
       else if (asksChecks(command)) finish(JSON.stringify(host.results));
+      else if (command.endsWith("/resident/tasks"))
+        finish((host.tasks ?? []).map((task) => `${task}\n`).join(""), host.tasks ? 0 : 127);
       else finish("");
     });
   };

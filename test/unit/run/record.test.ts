@@ -1,7 +1,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { RestorePoint } from "../../../backups/restore-point.ts";
 import { runRecordSchema, type RunRecord } from "../../../evidence/record.ts";
 import { recordRun, type RecordOptions } from "../../../run/record.ts";
@@ -71,9 +71,12 @@ afterEach(async () => {
   rmSync(runDirectory, { recursive: true });
 });
 
+const signer = "ssh-ed25519 AAAA web1";
+
 function prepared(): PreparedRecovery {
   const site = siteSchema.parse({
     ...written,
+    restorePoints: { signers: [signer] },
     secrets: [{ name: "MONITORING", from: "env:CLUB_MONITORING" }],
   });
   return {
@@ -241,6 +244,52 @@ test("the checks are asked as at the end of a restore, with their secrets beside
   );
   expect(fileIn("secrets/MONITORING")).toBe(planted);
   expect(command).not.toContain(planted);
+});
+
+describe("of a server that makes its own backups from then on", () => {
+  const protection = step("backup-schedule", { after: ["health"] });
+  const protectedRun = () => recorded({ prepared: { ...prepared(), steps: [...steps, protection] } });
+  const asks = () => host.asked.filter(({ command }) => command.endsWith("/resident/tasks"));
+  /** The step that protects it came to this end. */
+  const ended = (outcome: "done" | "failed") => {
+    ledgerSays({}, {});
+    host.attempts.push({
+      triggers: effectiveTriggers([...steps, protection]).get(protection.id) ?? [],
+      result: {
+        ...{ step: protection.id, outcome, startedAt: "2025-03-01T08:00:03.000Z", seconds: 1 },
+        // What an earlier release left in the ledger.
+        facts: { left: ["do what was done long ago"] },
+      },
+    });
+    host.results = [good];
+  };
+
+  test("it is noted what a person has to do, as the server says it then, by the signers of site.yaml", async () => {
+    ended("done");
+    host.tasks = ["add a key"];
+    expect(await protectedRun()).toMatchObject({
+      outcome: "recovered",
+      notes: ["a note", "to do: add a key"],
+    });
+    expect(asks().map(({ stdin }) => stdin)).toEqual([`${signer}\n`]);
+    host.tasks = [];
+    expect((await protectedRun()).notes).toEqual(["a note"]);
+  });
+
+  test("it is noted that the server did not say so, which is no failure of the recovery", async () => {
+    ended("done");
+    host.tasks = undefined;
+    expect(await protectedRun()).toMatchObject({
+      outcome: "recovered",
+      notes: ["a note", "what is left to do for the backups of this server is not known: it ended with 127"],
+    });
+  });
+
+  test("nothing is asked while it does not make them", async () => {
+    ended("failed");
+    expect(await protectedRun()).toMatchObject({ outcome: "failed", notes: ["a note"] });
+    expect(asks()).toEqual([]);
+  });
 });
 
 test("a step that failed gives the reason, in its own words before those of the engine, and nothing is checked", async () => {
