@@ -412,7 +412,7 @@ describe("a living server", { timeout: 300_000 }, () => {
     const before = await stored();
     const expire = (year: string) =>
       host.onHost(
-        `d=$(mktemp -d) && printf '#!/bin/sh\\nexec /bin/date -d "${year} year" "$@"\\n' >$d/date && chmod +x $d/date && PATH=$d:$PATH ${programs}/expire ${local} /etc/site-backup/settings.json 2>&1`,
+        `d=$(mktemp -d) && printf '#!/bin/sh\\nexec /bin/date -d "${year} year" "$@"\\n' >$d/date && chmod +x $d/date && PATH=$d:$PATH ${programs}/expire ${local} /etc/site-backup/settings.json /var/lib/site-backup/read.json 2>&1`,
       );
     expect(await expire("+1")).toBe("[]\n");
     expect(await expire("-1")).toMatch(
