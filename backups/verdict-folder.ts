@@ -32,23 +32,25 @@ export async function readVerdicts(
   return verdicts.filter((verdict) => verdict !== undefined);
 }
 
-/** The newest verdict of a drill that passed, also on a point that is no longer kept. As readVerdicts. */
-export async function newestProof(
+/** The verdicts of drills, newest first, down to one that passed; also on points that are no longer kept. As readVerdicts. */
+export async function newestDrills(
   loaded: Pick<LoadedSite, "site" | "directory">,
   now: Date,
   say: (line: string) => void,
-): Promise<Verdict | undefined> {
-  if (loaded.site.verification === undefined) return undefined;
+): Promise<Verdict[]> {
+  if (loaded.site.verification === undefined) return [];
   const folder = verdictFolder(loaded);
   const names = await readdir(folder, { recursive: true }).catch(() => []);
-  const proofs = names.filter((name) => /^proven-\d{8}T\d{6}\.\d{3}Z\.json$/.test(basename(name)));
-  // Their names tell the time: only those are read that could be the newest.
-  for (const name of proofs.sort((one, other) => (basename(one) < basename(other) ? 1 : -1))) {
+  const drills = names.filter((name) => /^proven-\d{8}T\d{6}\.\d{3}Z\.json$/.test(basename(name)));
+  const read: Verdict[] = [];
+  // Their names tell the time: only those are read that could be newer than one that passed.
+  for (const name of drills.sort((one, other) => (basename(one) < basename(other) ? 1 : -1))) {
     const verdict = await readVerdict(loaded, join(folder, name), say);
-    if (verdict?.level === "proven" && verdict.result === "passed" && !isYetToCome(verdict, now))
-      return verdict;
+    if (verdict?.level !== "proven" || isYetToCome(verdict, now)) continue;
+    read.push(verdict);
+    if (verdict.result === "passed") break;
   }
-  return undefined;
+  return read;
 }
 
 async function readVerdict(

@@ -81,7 +81,7 @@ export function withVerdicts(
 }
 
 /** A clock that was ahead speaks of nothing that was seen. */
-export function isYetToCome({ at }: Verdict, now: Date): boolean {
+export function isYetToCome({ at }: Pick<Verdict, "at">, now: Date): boolean {
   return Date.parse(at) > now.getTime() + hourMilliseconds;
 }
 

@@ -2,6 +2,7 @@ import { missingMembers } from "../backups/missing-members.ts";
 import { contentName, tiers } from "../backups/point-manifest.ts";
 import { isGood, isRead, type RestorePoint } from "../backups/restore-point.ts";
 import { isYetToCome, type Verdict } from "../backups/verdict.ts";
+import { intervalSeconds, storesOf } from "../offsite/shortfalls.ts";
 import type { Site } from "../site/schema.ts";
 import { duration } from "./report.ts";
 
@@ -67,6 +68,8 @@ const readWithinSeconds = daySeconds;
 const provenWithinSeconds = 31 * daySeconds;
 /** The runbook: restore procedures are tested quarterly. */
 const drilledWithinSeconds = 92 * daySeconds;
+/** A backup is begun a little after its time, and what takes more than an hour to be sent is refused there. */
+const arrivesWithinSeconds = 1.5 * 3600;
 
 /** How a site stands against its objectives: what would be lost now, how long it took last time, what is overdue. Pure. */
 export function judgeStatus({
@@ -135,6 +138,8 @@ export function judgeStatus({
       ),
       ...unverified(site, good, proven, now),
       ...undrilled(runs, proven, now),
+      ...failedDrill(runs, verdicts, now),
+      ...notArriving(site, good, now),
       ...expiring(site, good, now),
     ],
   };
@@ -228,6 +233,46 @@ function undrilled(runs: readonly MeasuredRun[], proven: string | undefined, now
       ? `the last recovery recorded here was on ${day(last.startedAt)}, and one should be tried each quarter: npx recovery drill`
       : "no recovery is recorded here: npx recovery drill",
   ];
+}
+
+/** The last drill, here or where a verifier signed it. Of one that was interrupted nothing is known. */
+function failedDrill(runs: readonly MeasuredRun[], verdicts: readonly Verdict[], now: Date): string[] {
+  const last = [
+    ...runs
+      .filter(({ kind, outcome }) => kind === "drill" && outcome !== "interrupted")
+      .map(({ outcome, startedAt }) => ({ at: startedAt, passed: outcome === "recovered" })),
+    ...verdicts
+      .filter(({ level }) => level === "proven")
+      .map(({ at, result }) => ({ at, passed: result === "passed" })),
+  ]
+    .filter((one) => !isYetToCome(one, now))
+    .sort((one, other) => Date.parse(other.at) - Date.parse(one.at))[0];
+  if (last === undefined || last.passed) return [];
+  return [`a drill failed on ${day(last.at)}, and none has passed since: npx recovery drill`];
+}
+
+/** Each tier in each store that it is sent to, whatever another one of them holds. */
+function notArriving(site: Site, good: readonly RestorePoint[], now: Date): string[] {
+  const { backups } = site;
+  if (backups === undefined) return [];
+  return tiers.flatMap((tier) => {
+    if (tier === "manual") return [];
+    const withinSeconds = intervalSeconds(backups, tier) + arrivesWithinSeconds;
+    return storesOf(site, backups, tier).flatMap((name) => {
+      const there = good.filter(({ store, format }) => store === name && format === "folder");
+      const newest = there.find(({ id }) => id.startsWith(`${tier}/`));
+      // Of a tier that has not come yet the time begins with the first of any that has.
+      const since = newest ?? there.at(-1);
+      if (since === undefined) return [];
+      const age = secondsSince(since.timeOfData ?? "", now);
+      if (age <= withinSeconds) return [];
+      return [
+        newest === undefined
+          ? `no ${tier} backup has arrived in ${name}`
+          : `${tier} backups no longer arrive in ${name}: the newest there is ${duration(Math.round(age))} old`,
+      ];
+    });
+  });
 }
 
 /** What is sent elsewhere goes there when its tier says so, and nobody asks whether anything newer has come. */

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { withVerdicts } from "../backups/verdict.ts";
-import { newestProof, readVerdicts } from "../backups/verdict-folder.ts";
+import { newestDrills, readVerdicts } from "../backups/verdict-folder.ts";
 import { judgeStatus, type Status } from "../evidence/status.ts";
 import type { LoadedSite } from "../site/load.ts";
 import { storedPoints } from "../stacks/prepare.ts";
@@ -18,14 +18,14 @@ export async function siteStatus(
     earlierRuns(join(stateDirectory(site.name), "runs")),
   ]);
   const now = new Date();
-  const [verdicts, proof] = await Promise.all([
+  const [verdicts, drills] = await Promise.all([
     readVerdicts(loaded, stored, say),
-    newestProof(loaded, now, say),
+    newestDrills(loaded, now, say),
   ]);
   return judgeStatus({
     site,
     points: withVerdicts(stored, verdicts, now),
-    verdicts: proof === undefined ? verdicts : [...verdicts, proof],
+    verdicts: [...verdicts, ...drills],
     runs,
     now,
   });

@@ -116,6 +116,16 @@ describe("the status of a site", () => {
       "no backup has been proven by a drill since 2026-02-07: npx recovery drill --sign",
     ],
     [
+      "that a drill failed since the last that passed",
+      { runs: [drill, { ...drill, outcome: "failed", startedAt: "2026-03-05T06:00:00.000Z" }] },
+      "a drill failed on 2026-03-05, and none has passed since: npx recovery drill",
+    ],
+    [
+      "that one failed by the word of a verifier, however well it went here before",
+      { verdicts: [{ ...proven, result: "failed", at: "2026-03-06T06:00:00.000Z" }, proven] },
+      "a drill failed on 2026-03-06, and none has passed since: npx recovery drill",
+    ],
+    [
       "that no recovery is recorded",
       { runs: [{ ...drill, outcome: "failed" }], verdicts: [] },
       "no recovery is recorded here: npx recovery drill",
@@ -161,6 +171,72 @@ describe("the status of a site", () => {
 
   test("takes a drill that a verifier signed for one, wherever it was", () => {
     expect(judged({ runs: [] }).overdue).toEqual(judged().overdue);
+  });
+
+  test.each<[string, Partial<Parameters<typeof judgeStatus>[0]>]>([
+    [
+      "one has passed since, wherever that was",
+      { runs: [{ ...drill, outcome: "failed", startedAt: "2026-03-01T06:00:00.000Z" }] },
+    ],
+    [
+      "it was interrupted",
+      { runs: [{ ...drill, outcome: "interrupted", startedAt: "2026-03-09T06:00:00.000Z" }] },
+    ],
+    [
+      "that is of a time that is yet to come",
+      { verdicts: [proven, { ...proven, result: "failed", at: "2099-01-01T00:00:00.000Z" }] },
+    ],
+    [
+      "it was a rebuild",
+      {
+        runs: [
+          drill,
+          { ...drill, kind: "rebuild", outcome: "failed", startedAt: "2026-03-09T06:00:00.000Z" },
+        ],
+      },
+    ],
+  ])("does not say that a drill failed when %s", (_, changes) => {
+    expect(judged(changes).overdue.filter((line) => line.includes("failed"))).toEqual([]);
+  });
+
+  test("says as overdue a tier that no longer arrives in one of its stores, though it does in another", () => {
+    const offsite = (name: string) => ({
+      ...{ kind: "ssh", name, host: "192.0.2.20", user: "keeper", path: "/srv/kept" },
+      hostKey: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGPKSUTyz1HwHReFVvD5obVsALAgJRNarH4TRpNePnAS",
+    });
+    const stores = [...written.stores, offsite("first"), offsite("second")];
+    const backups = { monthly: { stores: ["second"] } };
+    const sent = siteSchema.parse({ ...written, stores, backups, verification });
+    const on = (store: string, one: RestorePoint): RestorePoint => ({ ...one, store });
+    const arriving = (...points: RestorePoint[]) =>
+      judged({ site: sent, points }).overdue.filter((line) => line.includes("arrive"));
+    const first = [
+      on("first", hourly("hourly/20260310T110000Z")),
+      on("first", point("daily/20260310T020000Z")),
+    ];
+    // The others have not been long enough for a tier that is yet to come.
+    expect(arriving(...first)).toEqual([]);
+    expect(arriving(...first, on("second", hourly("hourly/20260310T093000Z")))).toEqual([]);
+    expect(
+      arriving(
+        ...first,
+        on("second", hourly("hourly/20260310T093000Z")),
+        on("second", point("hourly/20260310T110000Z", { state: "damaged" })),
+        on("second", point("daily/20260309T020000Z")),
+      ),
+    ).toEqual(["daily backups no longer arrive in second: the newest there is 1 d 10 h old"]);
+    expect(
+      arriving(
+        ...first,
+        on("second", hourly("hourly/20260310T092959Z")),
+        on("second", point("manual/20260201T020000Z")),
+      ),
+    ).toEqual([
+      "hourly backups no longer arrive in second: the newest there is 2 h 30 min old",
+      "no daily backup has arrived in second",
+      "no weekly backup has arrived in second",
+      "no monthly backup has arrived in second",
+    ]);
   });
 
   test("takes no time for a measure in which the packages were there already", () => {

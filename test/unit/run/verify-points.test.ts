@@ -265,12 +265,16 @@ describe("a verdict", { timeout: 60_000 }, () => {
     const loaded = await loadSite(folder.file);
     const [point] = await sitePoints(loaded, say);
     if (point === undefined) throw new Error("no point");
+    const signer = await verdictSigner(loaded);
     const record = { outcome: "recovered", error: null } as unknown as RunRecord;
-    await (await verdictSigner(loaded)).drilled(point, record);
+    await signer.drilled(point, record);
     rmSync(path, { recursive: true });
     packed();
-    const { overdue } = await siteStatus(loaded, { say, signal: quiet });
-    expect(overdue.filter((line) => line.includes("proven"))).toEqual([]);
+    const told = async () =>
+      (await siteStatus(loaded, { say, signal: quiet })).overdue.filter((line) => /proven|failed/.test(line));
+    expect(await told()).toEqual([]);
+    await signer.drilled(point, { ...record, outcome: "failed" });
+    expect(await told()).toEqual([expect.stringMatching(/^a drill failed on .*, and none has passed since/)]);
   });
 
   test.each([
