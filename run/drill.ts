@@ -13,6 +13,7 @@ import { ensureBaked } from "./bake.ts";
 import { chooseExecutor } from "./choose-executor.ts";
 import { choose, draw } from "./choose.ts";
 import type { RecordedRun } from "./record.ts";
+import { refuseOnProtectedHost } from "./protected-host.ts";
 import { recover } from "./recover.ts";
 import type { Reporter } from "./reporter.ts";
 import { runId } from "./run-id.ts";
@@ -69,6 +70,8 @@ export async function drill(options: DrillOptions): Promise<DrillResult> {
   const say = (line: string) => {
     reporter.say(line);
   };
+  // Before anything is installed there.
+  if (options.sign) await refuseOnProtectedHost();
   await ensureDebianPackages([...needs, ...baseNeeds, ...machineNeeds], say);
   const signer = options.sign ? await verdictSigner(loaded) : undefined;
   return exclusively(

@@ -8,18 +8,16 @@ export const isRoot = process.getuid?.() === 0;
 export interface ProtectedServer {
   /** Words that stand before a command: it runs in a mount namespace of its own, in which this computer is that server. */
   as: string[];
-  /** Path of a file of it. */
-  file: (name: string) => string;
   remove(): void;
 }
 
 /** A server that makes its own backups, as far as its files in /etc tell: they lie over those of this computer. */
 export function protectedServer(files: Record<string, string> = {}): ProtectedServer {
   const etc = mkdtempSync(join(tmpdir(), "protected-server-"));
-  const file = (name: string) => join(etc, name);
   for (const [name, text] of Object.entries({ "site-backup/settings.json": "{}\n", ...files })) {
-    mkdirSync(dirname(file(name)), { recursive: true });
-    writeFileSync(file(name), text);
+    const file = join(etc, name);
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, text);
   }
   return {
     as: [
@@ -27,7 +25,6 @@ export function protectedServer(files: Record<string, string> = {}): ProtectedSe
       'mount -t overlay overlay -o "lowerdir=$0:/etc" /etc && exec "$@"',
       etc,
     ],
-    file,
     remove: () => {
       rmSync(etc, { recursive: true });
     },

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { siteJsonSchema } from "../../../site/json-schema.ts";
+import { isRoot, protectedServer, type ProtectedServer } from "../host/protected-server.ts";
 import { written } from "../runbook/small-site.ts";
 import { siteFolder, type SiteFolder } from "../stacks/site-folder.ts";
 import { recovery } from "./recovery.ts";
@@ -383,6 +384,33 @@ describe("points", limit, () => {
       const { exitCode, stderr } = await points(verb, "full_backup_nonsense");
       expect(exitCode).toBe(4);
       expect(stderr).toContain(`, ${id}`);
+    },
+  );
+});
+
+// Only root can have a command see a server in this computer: else it is skipped.
+describe.runIf(isRoot)("on a server that makes its own backups", sideBySide, () => {
+  let server: ProtectedServer;
+  let folder: SiteFolder;
+  beforeAll(() => {
+    server = protectedServer();
+    folder = siteFolder();
+  });
+  afterAll(() => {
+    server.remove();
+    folder.remove();
+  });
+
+  test.each(["points verify --all", "points verify --new --sign", "keys", "drill --sign"])(
+    "%s is refused: who breaks in would find what opens and vouches for all of them",
+    async (command) => {
+      const { exitCode, stdout, stderr } = await recovery([...command.split(" "), "--site", folder.file], {
+        env,
+        as: server.as,
+      });
+      expect({ exitCode, stdout }).toEqual({ exitCode: 4, stdout: "" });
+      expect(stderr).toContain("backups are not verified on a server that makes them");
+      expect(stderr).toContain("/etc/site-backup/settings.json is here");
     },
   );
 });

@@ -9,12 +9,13 @@ export interface Outcome {
   stderr: string;
 }
 
-/** Runs the command line as an operator does, without a terminal. */
+/** Runs the command line as an operator does, without a terminal; `as` are words that stand before it. */
 export async function recovery(
   args: readonly string[],
-  options: { cwd?: string; env?: Record<string, string> } = {},
+  options: { cwd?: string; env?: Record<string, string>; as?: readonly string[] } = {},
 ): Promise<Outcome> {
-  const { exitCode, stdout, stderr } = await execa("node", [`${root}scripts/recovery.js`, ...args], {
+  const [command = "", ...words] = [...(options.as ?? []), "node", `${root}scripts/recovery.js`, ...args];
+  const { exitCode, stdout, stderr } = await execa(command, words, {
     cwd: options.cwd ?? root,
     env: { COLUMNS: "100", ...options.env },
     reject: false,
