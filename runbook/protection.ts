@@ -45,7 +45,7 @@ export function planProtection(
         path: backups.path,
         signers: site.restorePoints.signers,
         needs: [
-          ...["age", "zstd", "jq", "openssl", "git"],
+          ...["age", "zstd", "jq", "openssl", "git", "libnet-ssleay-perl"],
           ...(sqlite.length > 0 ? ["sqlite3"] : []),
           ...(asksServers(site) ? ["curl"] : []),
         ],

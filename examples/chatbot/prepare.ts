@@ -9,6 +9,7 @@ import { type ArchivedDatabase, makeArchive } from "../archive.ts";
 import { inBuildFolder, type PreparedExample } from "../build-folder.ts";
 import { makeBundle } from "../bundle.ts";
 import { environmentFile } from "../environment-file.ts";
+import { packerNeeds } from "../packer-needs.ts";
 import { withThrowAwayCluster } from "../throw-away-cluster.ts";
 import { makePostgresqlDump, makeSqlite, postgresql } from "./database.ts";
 import { makeOwnPoint, type PackedDatabase } from "./own-point.ts";
@@ -52,10 +53,7 @@ const tag = "v1.0.0";
 const hostname = "chatbot.example.test";
 const needs: Record<NonNullable<SampleOptions["format"]>, readonly DebianNeed[]> = {
   runbook: ["git", "tar", "gzip"].map(packageOfSameName),
-  own: [
-    ...["git", "tar", "zstd", "age", "jq", "openssl"].map(packageOfSameName),
-    { command: "ssh-keygen", package: "openssh-client" },
-  ],
+  own: packerNeeds,
 };
 /** What differs between the two kinds of database. */
 const kinds = {

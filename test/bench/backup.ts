@@ -6,25 +6,21 @@ import { setInterval } from "node:timers";
 import { fileURLToPath } from "node:url";
 import { execa } from "execa";
 import { formatBytes } from "../../backups/format-bytes.ts";
+import { packerNeeds } from "../../examples/packer-needs.ts";
 import { ensureDebianPackages } from "../../machines/debian-packages.ts";
 import { say, secondsSince } from "./figure.ts";
 
 const packer = fileURLToPath(new URL("../../host/resident/pack", import.meta.url));
-const needs = {
-  age: "age",
-  zstd: "zstd",
-  sqlite3: "sqlite3",
-  jq: "jq",
-  restic: "restic",
-  borg: "borgbackup",
-};
+const needs = [
+  ...packerNeeds,
+  { command: "sqlite3", package: "sqlite3" },
+  { command: "restic", package: "restic" },
+  { command: "borg", package: "borgbackup" },
+];
 
 /** A backup of 2 GiB of mixed data by the program that a protected server has, beside what a user would pick instead, on a local disk. */
 export async function backupMixed(directory: string): Promise<void> {
-  await ensureDebianPackages(
-    Object.entries(needs).map(([command, name]) => ({ command, package: name })),
-    say,
-  );
+  await ensureDebianPackages(needs, say);
   say("making 2 GiB: 1 GiB of photos, 0.75 GiB of text, 0.25 GiB in a database");
   const site = await makeSite(join(directory, "site"));
   await execa("age-keygen", ["-o", join(directory, "key")]);

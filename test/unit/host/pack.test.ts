@@ -17,6 +17,7 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { listPoints } from "../../../backups/catalogue.ts";
 import { parsePointManifest, type PointManifest } from "../../../backups/point-manifest.ts";
+import { packerNeeds } from "../../../examples/packer-needs.ts";
 import { ensureDebianPackages } from "../../../machines/debian-packages.ts";
 
 const packer = fileURLToPath(new URL("../../../host/resident/pack", import.meta.url));
@@ -81,10 +82,7 @@ const listed = async () =>
 
 beforeAll(async () => {
   base = mkdtempSync(join(tmpdir(), "pack-"));
-  await ensureDebianPackages(
-    ["zstd", "age", "jq", "sqlite3", "openssl"].map((name) => ({ command: name, package: name })),
-    () => undefined,
-  );
+  await ensureDebianPackages([...packerNeeds, { command: "sqlite3", package: "sqlite3" }], () => undefined);
 });
 beforeEach(() => {
   store = mkdtempSync(join(base, "store-"));

@@ -5,6 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { packerNeeds } from "../../../examples/packer-needs.ts";
+import { ensureDebianPackages } from "../../../machines/debian-packages.ts";
 
 const program = fileURLToPath(new URL("../../../host/resident/tar-hashes", import.meta.url));
 const base = mkdtempSync(join(tmpdir(), "tar-hashes-"));
@@ -14,7 +16,8 @@ let tar: Buffer;
 const hashes = (input: Buffer) => spawnSync(program, { input, maxBuffer: 1024 ** 3 });
 const told = (output: Buffer) => output.toString("latin1").split("\0").filter(Boolean).sort();
 
-beforeAll(() => {
+beforeAll(async () => {
+  await ensureDebianPackages(packerNeeds, () => undefined);
   const at = (name: string) => join(base, name);
   mkdirSync(at(`folder/${"deep".repeat(20)}/${"deeper".repeat(20)}`), { recursive: true });
   for (const size of [0, 1, 511, 512, 513, 10_240, 3_999_999, 4_000_000, 4_000_001, 9_000_000])

@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { packerNeeds } from "../../../examples/packer-needs.ts";
 import { ensureDebianPackages } from "../../../machines/debian-packages.ts";
 
 const packer = fileURLToPath(new URL("../../../host/resident/pack", import.meta.url));
@@ -15,10 +16,7 @@ export interface Keys {
 }
 
 export async function makeKeys(): Promise<Keys> {
-  await ensureDebianPackages(
-    ["age", "zstd", "sqlite3", "jq"].map((name) => ({ command: name, package: name })),
-    () => undefined,
-  );
+  await ensureDebianPackages([...packerNeeds, { command: "sqlite3", package: "sqlite3" }], () => undefined);
   const folder = mkdtempSync(join(tmpdir(), "verifiers-"));
   const file = (name: string) => join(folder, name);
   for (const [name, passphrase] of [

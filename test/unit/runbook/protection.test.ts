@@ -107,7 +107,7 @@ describe("the step", () => {
     const { site, backups } = siteWith({});
     expect(planProtection(site, backups, "a")[0]?.inputs).toMatchObject({
       stores: [{ name: "offsite", hostKey }],
-      needs: ["age", "zstd", "jq", "openssl", "git", "sqlite3"],
+      needs: ["age", "zstd", "jq", "openssl", "git", "libnet-ssleay-perl", "sqlite3"],
     });
   });
 });
@@ -129,7 +129,7 @@ describe("who is told", () => {
     expect(inputs(alerts)).toMatchObject({
       placed: ["PASSWORD", "HOOK", "DEAD_MAN"],
       secrets: ["PASSWORD", "HOOK", "DEAD_MAN"],
-      needs: ["age", "zstd", "jq", "openssl", "git", "sqlite3", "curl"],
+      needs: ["age", "zstd", "jq", "openssl", "git", "libnet-ssleay-perl", "sqlite3", "curl"],
       sendmail: false,
     });
   });
@@ -138,7 +138,7 @@ describe("who is told", () => {
     expect(inputs({ mail })).toMatchObject({
       placed: [],
       secrets: [],
-      needs: ["age", "zstd", "jq", "openssl", "git", "sqlite3"],
+      needs: ["age", "zstd", "jq", "openssl", "git", "libnet-ssleay-perl", "sqlite3"],
       sendmail: true,
     });
   });
