@@ -17,6 +17,7 @@ import type { StoredFile, StoredOddity, StoreReader } from "./stores/store.ts";
 import { whoSigned } from "./ssh-signature.ts";
 import { OperatorError } from "../site/operator-error.ts";
 import type { Store } from "../site/schema.ts";
+import type { SecretSources } from "../site/secrets.ts";
 
 /** What a point must be to be one of the site that asks. */
 export interface Expectation {
@@ -44,11 +45,11 @@ export interface ListingOptions {
  */
 export async function listPoints(
   store: Store,
-  siteDirectory: string,
+  loaded: SecretSources,
   expected: Expectation,
   { say = () => undefined, signal, again = () => false, now = new Date() }: ListingOptions = {},
 ): Promise<RestorePoint[]> {
-  const opened = openStore(store, siteDirectory);
+  const opened = await openStore(store, loaded);
   // Hidden is what whoever fills the store keeps there for itself, such as a backup that is being made.
   const entries = (await opened.list()).filter(({ name }) => !name.startsWith("."));
   const isTier = (entry: StoredFile | StoredOddity) =>

@@ -6,6 +6,7 @@ import type { RestorePoint } from "./restore-point.ts";
 import { openStore } from "./stores/open-store.ts";
 import { exitCodes, OperatorError } from "../site/operator-error.ts";
 import type { Store } from "../site/schema.ts";
+import type { SecretSources } from "../site/secrets.ts";
 
 export interface FetchOptions {
   /** Told how many bytes have arrived. */
@@ -23,13 +24,12 @@ export interface FetchOptions {
  */
 export async function fetchPoint(
   store: Store,
-  siteDirectory: string,
+  loaded: SecretSources,
   point: RestorePoint,
   folder: string,
   { onProgress = () => undefined, signal }: FetchOptions = {},
 ): Promise<string> {
-  if (point.format === "folder")
-    return fetchFolder(store, siteDirectory, point, folder, { onProgress, signal });
+  if (point.format === "folder") return fetchFolder(store, loaded, point, folder, { onProgress, signal });
   const { sha256 } = point;
   if (sha256 === null) {
     throw new OperatorError(
@@ -41,7 +41,7 @@ export async function fetchPoint(
   }
   const path = join(folder, point.file);
   await requireRoom(folder, path, point.storedBytes);
-  const opened = openStore(store, siteDirectory);
+  const opened = await openStore(store, loaded);
   const file = (await opened.list()).find(({ name }) => name === point.file);
   const draft = join(folder, `.${point.file}.${randomBytes(4).toString("hex")}.partial`);
   try {
@@ -68,7 +68,7 @@ export async function fetchPoint(
 
 async function fetchFolder(
   store: Store,
-  siteDirectory: string,
+  loaded: SecretSources,
   point: RestorePoint,
   folder: string,
   { onProgress = () => undefined, signal }: FetchOptions,
@@ -81,7 +81,7 @@ async function fetchFolder(
       "name another point; npx recovery points list shows them all",
     );
   }
-  const opened = openStore(store, siteDirectory);
+  const opened = await openStore(store, loaded);
   const entries = await opened.list(point.file);
   const path = join(folder, point.file);
   await requireRoom(folder, path, point.storedBytes);

@@ -1,5 +1,6 @@
 import type { Site } from "../site/schema.ts";
 import { formatDuration } from "../site/units.ts";
+import { isWritable } from "../site/writable-stores.ts";
 
 type Backups = NonNullable<Site["backups"]>;
 type Tier = Exclude<keyof Backups, "path" | "at">;
@@ -28,8 +29,7 @@ export function intervalSeconds(backups: Backups, tier: Tier): number {
 
 /** The names of the stores that a tier's backups are sent to. */
 export function storesOf(site: Pick<Site, "stores">, backups: Backups, tier: Tier): string[] {
-  const writable = site.stores.filter(({ kind }) => kind === "ssh").map(({ name }) => name);
-  return backups[tier].stores ?? writable;
+  return backups[tier].stores ?? site.stores.filter(isWritable).map(({ name }) => name);
 }
 
 /** How old the newest backup of each class of data may be that a site has and that backups hold, in seconds. */

@@ -67,14 +67,15 @@ export async function assessSite(options: AssessOptions): Promise<Assessment> {
 
 async function lookAtStore(
   store: LoadedSite["site"]["stores"][number],
-  { site, directory }: LoadedSite,
+  loaded: LoadedSite,
   signal: AbortSignal,
 ): Promise<Facts["stores"][number]> {
   const { name } = store;
   const late = AbortSignal.timeout(storeSeconds * 1000);
   try {
+    const { site } = loaded;
     const expected = { site: site.name, signers: site.restorePoints.signers };
-    const points = await listPoints(store, directory, expected, {
+    const points = await listPoints(store, loaded, expected, {
       signal: AbortSignal.any([signal, late]),
     });
     return { name, error: null, points };

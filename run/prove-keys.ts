@@ -127,7 +127,7 @@ async function proven(
   for (const point of newest) {
     const store = loaded.site.stores.find(({ name }) => name === point.store);
     if (!store) throw new Error(`the point ${point.id} is of a store that the site does not have`);
-    const opening = await openInventory(openStore(store, loaded.directory), point, { identity, say, signal });
+    const opening = await openInventory(await openStore(store, loaded), point, { identity, say, signal });
     const why = opening === "opened" ? null : Object.values(opening).join();
     points.push({ id: point.id, store: point.store, opens: why === null, why });
   }

@@ -84,14 +84,14 @@ function isSound(point: RestorePoint): boolean {
 }
 
 async function opened(
-  { site, directory }: LoadedSite,
+  loaded: LoadedSite,
   point: RestorePoint,
   identity: string | undefined,
   { say, signal }: VerifyOptions,
 ): Promise<{ point: RestorePoint; untried?: boolean }> {
-  const store = site.stores.find(({ name }) => name === point.store);
+  const store = loaded.site.stores.find(({ name }) => name === point.store);
   if (!store) throw new Error(`the point ${point.id} is of a store that the site does not have`);
-  const opening = await openPoint(openStore(store, directory), point, { identity, say, signal });
+  const opening = await openPoint(await openStore(store, loaded), point, { identity, say, signal });
   if (opening === "opened") return { point: raised(point) };
   if ("gone" in opening) return { point: gone(point, opening.gone), untried: true };
   if ("locked" in opening)

@@ -1,6 +1,7 @@
 import { intervalSeconds, objectivesOfBackups, storesOf } from "../offsite/shortfalls.ts";
-import type { Site } from "../site/schema.ts";
+import type { Site, Store } from "../site/schema.ts";
 import { serverFiles } from "../site/server-files.ts";
+import { isWritable } from "../site/writable-stores.ts";
 import { backupTimers, backupUnits, watchTimer } from "./backup-units.ts";
 import { databaseFiles } from "./databases.ts";
 import { hostPath } from "./host-path.ts";
@@ -47,10 +48,11 @@ export function planProtection(
         needs: [
           ...["age", "zstd", "jq", "openssl", "git", "libnet-ssleay-perl"],
           ...(sqlite.length > 0 ? ["sqlite3"] : []),
+          ...(site.stores.some(isObjectStore) ? ["rclone"] : []),
           ...(asksServers(site) ? ["curl"] : []),
         ],
         sendmail: site.alerts?.mail !== undefined && site.alerts.mail.smtp === undefined,
-        secrets: alertSecrets(site),
+        secrets: serverSecrets(site),
         newServer,
         stores: site.stores.flatMap((store) =>
           store.kind === "ssh"
@@ -60,7 +62,7 @@ export function planProtection(
         settings: `${JSON.stringify(settings, null, 2)}\n`,
         units,
       },
-      secrets: alertSecrets(site),
+      secrets: serverSecrets(site),
       // The programs are those of a release, and the units name it.
       triggers: [
         `release ${release}`,
@@ -103,10 +105,46 @@ export function planUnprotection(backups: Backups): Step[] {
   ];
 }
 
-/** Names of the secrets that a server needs to tell of its backups. */
-export function alertSecrets({ alerts }: Site): string[] {
-  const names = [alerts?.mail?.password, alerts?.webhook, alerts?.deadMan];
+/** Names of the secrets that a server needs to send its backups elsewhere and to tell of them. */
+export function serverSecrets({ alerts, stores }: Site): string[] {
+  const names = [
+    ...stores.filter(isObjectStore).map(writerSecret),
+    ...[alerts?.mail?.password, alerts?.webhook, alerts?.deadMan],
+  ];
   return [...new Set(names.filter((name) => name !== undefined))];
+}
+
+type ObjectStore = Extract<Store, { kind: "s3" | "azure-blob" }>;
+
+/** Whether the server writes objects there. */
+function isObjectStore(store: Store): store is ObjectStore {
+  return store.kind !== "ssh" && isWritable(store);
+}
+
+function writerSecret({ writer }: ObjectStore): string | undefined {
+  return typeof writer === "object" ? writer.secretAccessKey : writer;
+}
+
+/** What a server is told of a store that it writes to: host/resident/stores/KIND.sh reads it. */
+function storeSettings(store: Store): Facts[] {
+  switch (store.kind) {
+    case "directory":
+      return [];
+    case "ssh":
+      return [{ kind: store.kind, host: store.host, port: store.port, user: store.user }];
+    case "s3": {
+      const { kind, bucket, path, region, endpoint, writer } = store;
+      if (!writer) return [];
+      const { accessKeyId, secretAccessKey: secret } = writer;
+      return [
+        { kind, bucket, path, region, ...(endpoint !== undefined && { endpoint }), accessKeyId, secret },
+      ];
+    }
+    case "azure-blob": {
+      const { kind, container, path, writer: secret } = store;
+      return secret === undefined ? [] : [{ kind, container, path, secret }];
+    }
+  }
 }
 
 function asksServers({ alerts }: Site): boolean {
@@ -188,9 +226,7 @@ export function backupSettings(site: Site, backups: Backups): Facts {
       manual: { stores: storesOf(site, backups, "daily") },
     },
     stores: Object.fromEntries(
-      site.stores.flatMap((store) =>
-        store.kind === "ssh" ? [[store.name, { host: store.host, port: store.port, user: store.user }]] : [],
-      ),
+      site.stores.flatMap((store) => storeSettings(store).map((settings) => [store.name, settings])),
     ),
     rpo: objectivesOfBackups(site),
     alerts: JSON.parse(JSON.stringify(site.alerts ?? {})) as Facts,

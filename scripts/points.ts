@@ -134,7 +134,7 @@ function fetchCommand(): Command {
       const store = loaded.site.stores.find(({ name }) => name === point?.store);
       if (!point || !store) throw new Error(`the point ${id} is of no store of the site`);
       const progress = copying(point);
-      const path = await fetchPoint(store, loaded.directory, point, options.to, {
+      const path = await fetchPoint(store, loaded, point, options.to, {
         onProgress: progress.told,
         signal,
       }).finally(progress.end);

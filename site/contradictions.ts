@@ -3,9 +3,10 @@ import type { Issue } from "./issue-messages.ts";
 import { pathText } from "./configuration-errors.ts";
 import { debianVersions } from "./debian-versions.ts";
 import { unsafePlace } from "./places.ts";
-import type { Site } from "./schema.ts";
+import type { Site, Store } from "./schema.ts";
 import { serverFiles } from "./server-files.ts";
 import { sourceProblem } from "./git-source.ts";
+import { isWritable } from "./writable-stores.ts";
 
 /**
  * A site of which some sections or entries could not be read: those are undefined, entries keep their place. So what
@@ -55,6 +56,7 @@ export function contradictions(site: ReadableSite): Issue[] {
     ...checks(site),
     ...restorePoints(site),
     ...verification(site),
+    ...stores(site),
     ...backups(site),
     ...alerts(site),
   ];
@@ -214,8 +216,21 @@ function duplicates(site: ReadableSite): Issue[] {
 function storePaths(site: ReadableSite): Listed[] {
   return entries(site.stores).map(([index, store]) => ({
     path: [index, "path"],
-    value: store.kind === "ssh" ? `path ${store.path} on ${store.host}` : `path ${store.path}`,
+    value: `path ${store.path}${whereOf(store)}`,
   }));
+}
+
+function whereOf(store: Store): string {
+  switch (store.kind) {
+    case "directory":
+      return "";
+    case "ssh":
+      return ` on ${store.host}`;
+    case "s3":
+      return ` in ${store.bucket}`;
+    case "azure-blob":
+      return ` in ${store.container}`;
+  }
 }
 
 interface Listed {
@@ -552,6 +567,21 @@ function verification({ verification: section, secrets, restorePoints: points }:
   return [...unknown, ...own];
 }
 
+function stores({ stores: list, secrets }: ReadableSite): Issue[] {
+  const names = secrets?.map((entry) => entry?.name);
+  return entries(list).flatMap(([index, store]) => {
+    if (store.kind !== "s3" && store.kind !== "azure-blob") return [];
+    return (["reader", "writer"] as const).flatMap((role) => {
+      const access = store[role];
+      const [field, name] =
+        typeof access === "object" ? [["secretAccessKey"], access.secretAccessKey] : [[], access];
+      return name !== undefined && unknownName(names, name)
+        ? [issue(["stores", index, role, ...field], `no entry of secrets is named ${name}`)]
+        : [];
+    });
+  });
+}
+
 function backups({
   backups: section,
   application,
@@ -569,11 +599,13 @@ function backups({
   for (const tier of ["hourly", "daily", "weekly", "monthly"] as const) {
     for (const [index, wanted] of (section[tier].stores ?? []).entries()) {
       const named = stores?.find((store) => store?.name === wanted);
-      if (named !== undefined && named.kind !== "ssh") {
+      if (named !== undefined && !isWritable(named)) {
         issues.push(
           issue(
             ["backups", tier, "stores", index],
-            `${wanted} is a folder of your computer, which the server cannot reach`,
+            named.kind === "directory"
+              ? `${wanted} is a folder of your computer, which the server cannot reach`
+              : `${wanted} has no \`writer\`: the server has nothing to write there with`,
           ),
         );
       } else if (

@@ -428,6 +428,14 @@ const timezone = z
   .refine(isTimeZone, "not the name of a time zone, such as Europe/Madrid")
   .describe("Time zone of the server that made the backups: file names carry its local time.");
 
+const accessKey = z.strictObject({
+  accessKeyId: z
+    .string()
+    .regex(/^[\x21-\x7e]+$/, "not the id of an access key")
+    .describe("The id of the access key, which is no secret."),
+  secretAccessKey: variable.describe("Name of the entry of `secrets` that holds its secret half."),
+});
+
 const storeSchema = z.discriminatedUnion("kind", [
   z.strictObject({
     kind: z.literal("directory").describe("A folder on the operator's computer, such as a mounted disk."),
@@ -464,13 +472,72 @@ const storeSchema = z.discriminatedUnion("kind", [
       ),
     timezone,
   }),
+  z.strictObject({
+    kind: z
+      .literal("s3")
+      .describe(
+        "A bucket of AWS S3, or of another server that speaks its language: MinIO, Ceph, R2, B2, Wasabi.",
+      ),
+    name: name.describe("Name of the store: in listings and messages."),
+    bucket: z
+      .string()
+      .regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, "not the name of a bucket")
+      .describe(
+        "The bucket. It should keep versions, and let nobody but its own lifecycle rules remove them.",
+      ),
+    path: relativePath.describe("What the names of the backups in it begin with, such as the site's name."),
+    region: z
+      .string()
+      .regex(/^[a-z0-9-]+$/, "not the name of a region, such as eu-central-1")
+      .default("us-east-1")
+      .describe("Its region."),
+    endpoint: z
+      .url({ protocol: /^https$/ })
+      .optional()
+      .describe("Where another server than AWS answers: `https://minio.example.org`."),
+    versions: z
+      .boolean()
+      .default(true)
+      .describe(
+        "Whether the bucket keeps versions, so that what was put over a backup is not taken for it. `false` only for a server that cannot: whoever breaks into the site's server can then overwrite every backup there.",
+      ),
+    reader: accessKey
+      .optional()
+      .describe(
+        "What your computer reads with. Without it as AWS' own programs do: AWS_PROFILE, or what `aws sso login` left.",
+      ),
+    writer: accessKey
+      .optional()
+      .describe(
+        "What the site's server writes with: it may put objects under `path`, read and list them, and nothing else. Without it no backups are sent there.",
+      ),
+    timezone,
+  }),
+  z.strictObject({
+    kind: z.literal("azure-blob").describe("A container of Azure's blob storage."),
+    name: name.describe("Name of the store: in listings and messages."),
+    container: z
+      .url({ protocol: /^https$/ })
+      .regex(/^[^?#]*[^/?#]$/, "the URL of a container has no ? in it, and no slash at its end")
+      .describe("The container's URL: `https://ACCOUNT.blob.core.windows.net/CONTAINER`."),
+    path: relativePath.describe("What the names of the backups in it begin with, such as the site's name."),
+    reader: variable.describe(
+      "Name of the entry of `secrets` that holds what your computer reads with: a shared access signature of the container that may read and list.",
+    ),
+    writer: variable
+      .optional()
+      .describe(
+        "The same for what the site's server writes with: it may read, create and write, and not delete. Without it no backups are sent there.",
+      ),
+    timezone,
+  }),
 ]);
 
 const storeNames = z
   .array(name)
   .optional()
   .describe(
-    "Names of entries of `stores`, of kind ssh, that each of them is sent to. By default all of that kind.",
+    "Names of entries of `stores` that each of them is sent to. By default all that the server can write to: those of kind ssh, and those with a `writer`.",
   );
 const keep = (written: string) =>
   duration

@@ -2,10 +2,17 @@ import { spawn } from "node:child_process";
 import { constants } from "node:fs";
 import { open } from "node:fs/promises";
 import { resolve } from "node:path";
-import type { LoadedSite } from "./load.ts";
 import { exitCodes, OperatorError } from "./operator-error.ts";
+import type { Site } from "./schema.ts";
 
 const mostBytes = 64 * 1024;
+
+/** Of a site what tells where its secrets are. */
+export interface SecretSources {
+  site: Pick<Site, "secrets">;
+  /** That of site.yaml. */
+  directory: string;
+}
 
 export interface SecretOptions {
   /** How long a `command:` may take: a password manager may have to ask for its own password. */
@@ -20,7 +27,7 @@ export interface SecretOptions {
  * @throws OperatorError: exit code 3 when a secret is not there or empty, 2 when site.yaml has no secret of a name.
  */
 export async function readSecrets(
-  { site, directory }: Pick<LoadedSite, "site" | "directory">,
+  { site, directory }: SecretSources,
   names: readonly string[],
   { commandTimeoutSeconds = 120, signal }: SecretOptions = {},
 ): Promise<Record<string, string>> {

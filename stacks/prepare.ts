@@ -49,7 +49,7 @@ export async function prepareRecovery(
   options: { isolated: boolean; say: (line: string) => void },
 ): Promise<PreparedRecovery> {
   const loaded = await loadSite(settings.siteFile, settings.release);
-  const { site, directory } = loaded;
+  const { site } = loaded;
   const { only } = settings;
   const [application, points] = await Promise.all<[Promise<ApplicationSource>, Promise<RestorePoint[]>]>([
     // A database comes back without it, also when its source is gone.
@@ -83,7 +83,7 @@ export async function prepareRecovery(
   }
   const store = site.stores.find(({ name }) => name === point.store);
   if (!store) throw new Error(`the point ${point.id} is of a store that the site does not have`);
-  const opened = openStore(store, directory);
+  const opened = await openStore(store, loaded);
   const { held, files } = point.format === "folder" ? ownPoint(point, site, opened) : archive(point, opened);
   const { bundle } = application;
   const steps = planCompleteFailure({
@@ -151,7 +151,7 @@ interface Source {
 }
 
 function archive(point: RestorePoint, store: StoreReader): Source {
-  const relayed = store.relayed(point.file, archiveName);
+  const relayed = store.relayed(point.file, archiveName, new Date(point.storedAt));
   return {
     held: {
       archive: { name: relayed.name, bytes: point.storedBytes, sha256: point.sha256 ?? "" },
@@ -180,7 +180,7 @@ function ownPoint(point: RestorePoint, site: LoadedSite["site"], store: StoreRea
       identity: encrypted ? (identity ?? null) : null,
       unpackedBytes: stored.reduce((sum, { unpackedBytes }) => sum + unpackedBytes, 0),
     },
-    files: stored.map(({ name }) => store.relayed(`${point.file}/${name}`, name)),
+    files: stored.map(({ name }) => store.relayed(`${point.file}/${name}`, name, new Date(point.storedAt))),
   };
 }
 
@@ -212,7 +212,7 @@ export async function storedPoints(
     loaded.site.stores.map((store) =>
       listPoints(
         store,
-        loaded.directory,
+        loaded,
         { site: loaded.site.name, signers: loaded.site.restorePoints.signers },
         { say, ...options },
       ),

@@ -2,7 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { BackupSchedule } from "../components/backup-schedule.ts";
 import { ReplacementServer } from "../components/replacement-server.ts";
 import { requireObjectives } from "../offsite/require-objectives.ts";
-import { alertSecrets, planProtection, planUnprotection } from "../runbook/protection.ts";
+import { serverSecrets, planProtection, planUnprotection } from "../runbook/protection.ts";
 import type { Step } from "../runbook/step.ts";
 import { loadSite } from "../site/load.ts";
 import { exitCodes, OperatorError } from "../site/operator-error.ts";
@@ -55,7 +55,7 @@ export async function prepareProtection(options: ProtectionOptions): Promise<Pre
   }
   if (options.remove !== true) requireObjectives(site);
   const target: SshTarget = { ...host, ...(agentSocketPath === undefined ? {} : { agentSocketPath }) };
-  const secrets = options.remove === true ? [] : alertSecrets(site);
+  const secrets = options.remove === true ? [] : serverSecrets(site);
   return {
     site,
     host,

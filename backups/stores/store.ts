@@ -50,6 +50,8 @@ export interface StoreReader {
     file: StoredFile,
     visit: (bytes: AsyncIterable<Buffer>) => Promise<Result>,
   ): Promise<Result | undefined>;
-  /** How the relay reaches a listed file, FOLDER/NAME or NAME; under this name where the store lets it choose one. */
-  relayed(file: string, name: string): RelayedFile;
+  /**
+   * How the relay reaches a listed file, FOLDER/NAME or NAME, as it was at a moment; under this name where the store lets it choose one.
+   */
+  relayed(file: string, name: string, moment: Date): RelayedFile;
 }

@@ -1,3 +1,4 @@
+import { siteIn } from "../site-in.ts";
 import { once } from "node:events";
 import {
   mkdirSync,
@@ -58,10 +59,13 @@ const logins = () => sshd.log().split("Accepted publickey").length - 1;
 
 test("its points are those that the same folder has on this computer, although the server has other host keys as well; what is known is not read again", async () => {
   const before = logins();
-  const points = await listPoints(store(), directory, { site: "club", signers: [] });
+  const points = await listPoints(store(), siteIn(directory), { site: "club", signers: [] });
   // To meet the server, to list its files, to read the archive, which `latest` links to, and to look at it once more.
   expect(logins() - before).toBe(4);
-  const here = await listPoints({ ...store(), kind: "directory" }, directory, { site: "club", signers: [] });
+  const here = await listPoints({ ...store(), kind: "directory" }, siteIn(directory), {
+    site: "club",
+    signers: [],
+  });
   // sftp tells times in whole seconds.
   const comparable = (point: (typeof points)[number]) => ({
     ...point,
@@ -75,7 +79,7 @@ test("its points are those that the same folder has on this computer, although t
   });
 
   const known = logins();
-  expect(await listPoints(store(), directory, { site: "club", signers: [] })).toEqual(points);
+  expect(await listPoints(store(), siteIn(directory), { site: "club", signers: [] })).toEqual(points);
   expect(logins() - known).toBe(2);
 });
 
@@ -96,7 +100,7 @@ test("many points of our own format are listed with a few logins, as they are in
   try {
     const expected = { site: "club", signers: [] };
     const before = logins();
-    const points = await listPoints(store(), directory, expected);
+    const points = await listPoints(store(), siteIn(directory), expected);
     expect(logins() - before).toBeLessThan(20);
     const own = points.filter(({ file }) => file.startsWith("daily/"));
     expect(own.filter(({ state }) => state === "complete").map(({ id }) => id)).toEqual(
@@ -106,7 +110,7 @@ test("many points of our own format are listed with a few logins, as they are in
         .map((day) => `daily/202602${day}T020000Z`),
     );
     expect(own.filter(({ state }) => state === "damaged").length).toBe(1);
-    const here = await listPoints({ ...store(), kind: "directory" }, directory, expected);
+    const here = await listPoints({ ...store(), kind: "directory" }, siteIn(directory), expected);
     const timeless = (points: typeof own) => points.map((point) => ({ ...point, storedAt: "" }));
     expect(timeless(own)).toEqual(timeless(here.filter(({ file }) => file.startsWith("daily/"))));
   } finally {
@@ -115,7 +119,11 @@ test("many points of our own format are listed with a few logins, as they are in
 });
 
 test("it is read through the relay, and of it no other file than the one that was named", async () => {
-  const remote = openStore(store(), directory).relayed(basename(archive), "archive");
+  const remote = (await openStore(store(), siteIn(directory))).relayed(
+    basename(archive),
+    "archive",
+    new Date(),
+  );
   expect(remote.name).toBe(basename(archive));
   const relay = await startRelay([
     remote,
@@ -139,7 +147,7 @@ test("a connection that is cut while an archive is read is told as such, and dam
   const large = "full_backup_20250101_000000.tar.gz";
   writeFileSync(join(folder, large), Buffer.alloc(64 * 1024 ** 2));
   try {
-    const reader = openStore(store(), directory);
+    const reader = await openStore(store(), siteIn(directory));
     const file = (await reader.list()).find(({ name }) => name === large);
     if (file === undefined || "reason" in file) throw new Error("it is not listed");
     const read = (onFirst: () => void) =>
@@ -183,7 +191,7 @@ test("a server that falls silent is given up, at the door after 15 s and while i
     return (performance.now() - began) / 1000;
   };
   try {
-    const reader = openStore(store(), directory);
+    const reader = await openStore(store(), siteIn(directory));
     const file = (await reader.list()).find(({ name }) => name === large);
     if (file === undefined || "reason" in file) throw new Error("it is not listed");
     const reading = reader.read(file, async (chunks) => {
@@ -194,7 +202,7 @@ test("a server that falls silent is given up, at the door after 15 s and while i
       }
     });
     const [atTheDoor, inside] = await Promise.all([
-      seconds(listPoints(store({ port }), directory, { site: "club", signers: [] }), "is silent"),
+      seconds(listPoints(store({ port }), siteIn(directory), { site: "club", signers: [] }), "is silent"),
       seconds(reading, "broke off after"),
     ]);
     // A busy computer is slower; what is silent for ever would be heard of by the test's own limit alone.
@@ -212,9 +220,10 @@ test("what is said of a store that cannot be read, and with which exit code", as
   const key = readFileSync(join(directory, "stranger.pub"), "utf8").trim();
   const refusal = async (changes: Record<string, unknown>) => {
     const asked = logins();
-    const error: unknown = await listPoints(store(changes), directory, { site: "club", signers: [] }).catch(
-      (reason: unknown) => reason,
-    );
+    const error: unknown = await listPoints(store(changes), siteIn(directory), {
+      site: "club",
+      signers: [],
+    }).catch((reason: unknown) => reason);
     return { error, logins: logins() - asked };
   };
   expect(await refusal({ hostKey: key })).toMatchObject({

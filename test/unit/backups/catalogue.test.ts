@@ -1,3 +1,4 @@
+import { siteIn } from "../../site-in.ts";
 import {
   copyFileSync,
   linkSync,
@@ -42,7 +43,7 @@ function store(timezone = "UTC"): Store {
 }
 
 function list(timezone?: string): Promise<RestorePoint[]> {
-  return listPoints(store(timezone), base, anybody, { now });
+  return listPoints(store(timezone), siteIn(base), anybody, { now });
 }
 
 async function only(timezone?: string): Promise<RestorePoint> {
@@ -307,7 +308,7 @@ test("a file that changes while it is read is damaged, and read anew the next ti
   // Reading a file of 256 MiB or more is announced as it starts: the moment to change it.
   truncateSync(file, 256 * 1024 ** 2);
   const changes: string[] = [];
-  const [point] = await listPoints(store(), base, anybody, {
+  const [point] = await listPoints(store(), siteIn(base), anybody, {
     now,
     say: (line) => {
       changes.push(line);
@@ -324,13 +325,13 @@ test("a file that changes while it is read is damaged, and read anew the next ti
 
 test("a store that is not there is missing here", async () => {
   const nowhere: Store = { ...store(), path: "nowhere" };
-  await expect(listPoints(nowhere, base, anybody)).rejects.toMatchObject({ exitCode: 3 });
+  await expect(listPoints(nowhere, siteIn(base), anybody)).rejects.toMatchObject({ exitCode: 3 });
 });
 
 test("an interruption is passed on", async () => {
   add("20251104_120000");
   const signal = AbortSignal.abort(new Error("stopped by the test"));
-  await expect(listPoints(store(), base, anybody, { signal })).rejects.toThrow("stopped by the test");
+  await expect(listPoints(store(), siteIn(base), anybody, { signal })).rejects.toThrow("stopped by the test");
 });
 
 test("a file is read again when that is asked for; other bytes than before are damage, then and afterwards", async () => {
@@ -344,7 +345,7 @@ test("a file is read again when that is asked for; other bytes than before are d
   expect(await only()).toMatchObject({ state: "complete", sha256: "0".repeat(64) });
   const damaged = { state: "damaged", sha256, reason: expect.stringContaining("others than when") as string };
   const again = () =>
-    listPoints(store(), base, anybody, { now, again: (file) => file.startsWith("full_backup_") });
+    listPoints(store(), siteIn(base), anybody, { now, again: (file) => file.startsWith("full_backup_") });
   expect(await again()).toMatchObject([damaged]);
   expect(await only()).toMatchObject(damaged);
   expect(await again()).toMatchObject([damaged]);

@@ -1,3 +1,4 @@
+import { siteIn } from "../../site-in.ts";
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
@@ -20,7 +21,7 @@ beforeEach(async () => {
   mkdirSync(to);
   vi.stubEnv("XDG_CACHE_HOME", join(base, "cache"));
   archive = packArchive(join(base, "backups"), { named: "20251104_120000" });
-  const [only] = await listPoints(store, base, { site: "club", signers: [] });
+  const [only] = await listPoints(store, siteIn(base), { site: "club", signers: [] });
   if (only === undefined) throw new Error("no point");
   point = only;
 });
@@ -31,7 +32,7 @@ afterEach(() => {
 
 test("a copy has the same bytes, for its owner alone, and its progress is told", async () => {
   const told: number[] = [];
-  const path = await fetchPoint(store, base, point, to, { onProgress: (bytes) => told.push(bytes) });
+  const path = await fetchPoint(store, siteIn(base), point, to, { onProgress: (bytes) => told.push(bytes) });
   expect(readFileSync(path).equals(readFileSync(archive))).toBe(true);
   expect((statSync(path).mode & 0o777).toString(8)).toBe("600");
   expect(statSync(path).nlink).toBe(1);
@@ -41,7 +42,7 @@ test("a copy has the same bytes, for its owner alone, and its progress is told",
 
 test("what has the name is left as it is", async () => {
   writeFileSync(join(to, point.file), "mine");
-  await expect(fetchPoint(store, base, point, to)).rejects.toMatchObject({ exitCode: 4 });
+  await expect(fetchPoint(store, siteIn(base), point, to)).rejects.toMatchObject({ exitCode: 4 });
   expect(readFileSync(join(to, point.file), "utf8")).toBe("mine");
 });
 
@@ -49,7 +50,9 @@ test("what takes the name while it is copied is left as it is too", async () => 
   const onProgress = () => {
     writeFileSync(join(to, point.file), "mine");
   };
-  await expect(fetchPoint(store, base, point, to, { onProgress })).rejects.toMatchObject({ exitCode: 4 });
+  await expect(fetchPoint(store, siteIn(base), point, to, { onProgress })).rejects.toMatchObject({
+    exitCode: 4,
+  });
   expect(readFileSync(join(to, point.file), "utf8")).toBe("mine");
   expect(readdirSync(to)).toEqual([point.file]);
 });
@@ -58,12 +61,12 @@ test("other bytes than were listed are no copy, and leave nothing", async () => 
   const bytes = readFileSync(archive);
   bytes[100] = 255 - (bytes[100] ?? 0);
   writeFileSync(archive, bytes);
-  await expect(fetchPoint(store, base, point, to)).rejects.toMatchObject({
+  await expect(fetchPoint(store, siteIn(base), point, to)).rejects.toMatchObject({
     exitCode: 1,
     why: expect.stringContaining(point.sha256 ?? "") as string,
   });
   rmSync(archive);
-  await expect(fetchPoint(store, base, point, to)).rejects.toMatchObject({
+  await expect(fetchPoint(store, siteIn(base), point, to)).rejects.toMatchObject({
     exitCode: 1,
     why: "it was changed or taken away while it was copied",
   });
@@ -73,16 +76,20 @@ test("other bytes than were listed are no copy, and leave nothing", async () => 
 test("an interruption leaves nothing", async () => {
   const abort = new AbortController();
   abort.abort(new Error("the operator said so"));
-  await expect(fetchPoint(store, base, point, to, { signal: abort.signal })).rejects.toThrow(
+  await expect(fetchPoint(store, siteIn(base), point, to, { signal: abort.signal })).rejects.toThrow(
     "the operator said so",
   );
   expect(readdirSync(to)).toEqual([]);
 });
 
 test.each([
-  ["a folder that is not there", 3, () => fetchPoint(store, base, point, join(base, "nowhere"))],
-  ["too little room", 3, () => fetchPoint(store, base, { ...point, storedBytes: 2 ** 60 }, to)],
-  ["a point that was never read whole", 4, () => fetchPoint(store, base, { ...point, sha256: null }, to)],
+  ["a folder that is not there", 3, () => fetchPoint(store, siteIn(base), point, join(base, "nowhere"))],
+  ["too little room", 3, () => fetchPoint(store, siteIn(base), { ...point, storedBytes: 2 ** 60 }, to)],
+  [
+    "a point that was never read whole",
+    4,
+    () => fetchPoint(store, siteIn(base), { ...point, sha256: null }, to),
+  ],
 ])("%s is refused before anything is written", async (_, exitCode, fetch) => {
   await expect(fetch()).rejects.toMatchObject({ exitCode });
   expect(readdirSync(to)).toEqual([]);

@@ -1,3 +1,4 @@
+import { siteIn } from "../../site-in.ts";
 import { expect, test, vi } from "vitest";
 import { openStore } from "../../../backups/stores/open-store.ts";
 import { sshRemote } from "../../../backups/stores/ssh.ts";
@@ -59,19 +60,32 @@ test("no setting of the operator's rclone reaches ours, and the agent only what 
   const names = ["HOME", "PATH", "TMPDIR"];
   expect(Object.keys(rcloneEnvironment()).sort()).toEqual(names);
   expect(Object.keys(rcloneEnvironment(remote)).sort()).toEqual(
-    [...names, "SSH_AUTH_SOCK", ...Object.keys(remote.environment)].sort(),
+    [...names, "SSH_AUTH_SOCK", "SSL_CERT_FILE", ...Object.keys(remote.environment)].sort(),
   );
   vi.unstubAllEnvs();
 });
 
-test("the relay gets it under its own name, and a file of this computer under the name that is wished", () => {
+test("the relay gets it under its own name, and a file of this computer under the name that is wished", async () => {
+  const now = new Date();
   const remote = sshRemote(store());
-  expect(openStore(store(), "/club").relayed("full_backup_20250101_020000.tar.gz", "point.tar.gz")).toEqual({
+  expect(
+    (await openStore(store(), siteIn("/club"))).relayed(
+      "full_backup_20250101_020000.tar.gz",
+      "point.tar.gz",
+      now,
+    ),
+  ).toEqual({
     name: "full_backup_20250101_020000.tar.gz",
     remote,
   });
   const folder: Store = { kind: "directory", name: "disk", path: "backups", timezone: "UTC" };
-  expect(openStore(folder, "/club").relayed("full_backup_20250101_020000.tar.gz", "point.tar.gz")).toEqual({
+  expect(
+    (await openStore(folder, siteIn("/club"))).relayed(
+      "full_backup_20250101_020000.tar.gz",
+      "point.tar.gz",
+      now,
+    ),
+  ).toEqual({
     name: "point.tar.gz",
     path: "/club/backups/full_backup_20250101_020000.tar.gz",
   });

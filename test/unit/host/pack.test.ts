@@ -1,3 +1,4 @@
+import { siteIn } from "../../site-in.ts";
 import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import {
@@ -74,7 +75,7 @@ const unpacked = (id: string, member: string) =>
   });
 const listed = async () =>
   (
-    await listPoints({ kind: "directory", name: "local", path: store, timezone: "UTC" }, base, {
+    await listPoints({ kind: "directory", name: "local", path: store, timezone: "UTC" }, siteIn(base), {
       site: "club",
       signers: [],
     })

@@ -1,0 +1,81 @@
+import type { Store } from "../../site/schema.ts";
+import type { Entry, RcloneStore } from "./rclone.ts";
+
+type S3Store = Extract<Store, { kind: "s3" }>;
+
+/**
+ * A bucket of S3, or of a server that speaks its language. What was overwritten is read as it was at first: who has the credentials of
+ * the site's server may put other bytes under an old name, and may not remove what was there. `secretAccessKey` is the reader's; without
+ * one rclone finds credentials as AWS' own programs do.
+ */
+export function s3Store(store: S3Store, secretAccessKey: string | undefined): RcloneStore {
+  const { name, bucket, path, region, endpoint, reader, versions } = store;
+  return {
+    name,
+    remote: {
+      environment: {
+        RCLONE_CONFIG_STORE_TYPE: "s3",
+        RCLONE_CONFIG_STORE_PROVIDER: endpoint === undefined ? "AWS" : "Other",
+        RCLONE_CONFIG_STORE_REGION: region,
+        ...(endpoint !== undefined && { RCLONE_CONFIG_STORE_ENDPOINT: endpoint }),
+        ...(reader === undefined || secretAccessKey === undefined
+          ? { RCLONE_CONFIG_STORE_ENV_AUTH: "true", ...ownCredentials() }
+          : {
+              RCLONE_CONFIG_STORE_ACCESS_KEY_ID: reader.accessKeyId,
+              RCLONE_CONFIG_STORE_SECRET_ACCESS_KEY: secretAccessKey,
+            }),
+        // Whoever reads may not make one.
+        RCLONE_CONFIG_STORE_NO_CHECK_BUCKET: "true",
+      },
+      path: `store:${bucket}/${path}`,
+    },
+    noFolder: {
+      why: `there is no bucket ${bucket}`,
+      next: "correct the store in site.yaml, or see that the reader's credentials may list the bucket and read its objects and their versions",
+    },
+    place: `s3 ${endpoint ?? region} ${bucket} ${path}`,
+    ...(versions && {
+      versions: {
+        all: { RCLONE_CONFIG_STORE_VERSIONS: "true" },
+        first: firstVersions,
+        at: (moment) => ({ RCLONE_CONFIG_STORE_VERSION_AT: moment.toISOString() }),
+      },
+    }),
+  };
+}
+
+/** What AWS' own programs would take: AWS_PROFILE and all that. A bundle of authorities rclone does not understand, and ends. */
+function ownCredentials(): Record<string, string> {
+  const own = Object.entries(process.env).filter(
+    ([name]) => name.startsWith("AWS_") && name !== "AWS_CA_BUNDLE",
+  );
+  return Object.fromEntries(own.flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])));
+}
+
+/** How rclone names a version that is not the newest: `config.tar.zst-v2026-03-01-020000-123.age`. */
+const versionPattern = /-v(\d{4})-(\d\d)-(\d\d)-(\d\d)(\d\d)(\d\d)-(\d{3})(?=\.[^./]*$|$)/;
+
+/**
+ * Of a listing that has all versions of all objects the oldest of each. An object whose own name looks like that of a version, and that
+ * came at another time than it says, is none, and is left out: else whoever may write could put an older one before what was there, and
+ * rclone, which takes it for a version too, could not read it.
+ */
+export function firstVersions(entries: readonly Entry[]): Entry[] {
+  const first = new Map<string, Entry>();
+  for (const entry of entries) {
+    const claimed = timeOfVersion(entry.Name);
+    if (claimed !== undefined && claimed !== entry.ModTime.getTime()) continue;
+    const bare = (name: string) => name.replace(versionPattern, "");
+    const version = { ...entry, Name: bare(entry.Name), Path: bare(entry.Path) };
+    const known = first.get(version.Path);
+    if (known === undefined || version.ModTime < known.ModTime) first.set(version.Path, version);
+  }
+  return [...first.values()];
+}
+
+function timeOfVersion(name: string): number | undefined {
+  const parts = versionPattern.exec(name)?.slice(1);
+  if (parts === undefined) return undefined;
+  const [year, month, day, hour, minute, second, millisecond] = parts.map(Number);
+  return Date.UTC(year ?? 0, (month ?? 0) - 1, day, hour, minute, second, millisecond);
+}

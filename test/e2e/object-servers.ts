@@ -1,0 +1,237 @@
+import { execa } from "execa";
+import { spawn, type ChildProcess } from "node:child_process";
+import { createHmac } from "node:crypto";
+import { existsSync } from "node:fs";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { createServer, type AddressInfo } from "node:net";
+import { once } from "node:events";
+import { join } from "node:path";
+import { cacheHome } from "../../backups/inspection-cache.ts";
+import { ensureDebianPackages } from "../../machines/debian-packages.ts";
+import { say } from "./recovery-host.ts";
+
+/** Servers of S3 and of Azure's blobs on this computer's loopback, each with a bucket or container `kept`. */
+export interface ObjectServers {
+  /** The certificate that both show, for 127.0.0.1, and a file that has it among the authorities of this computer. */
+  certificate: string;
+  authorities: string;
+  s3: {
+    port: number;
+    /** Who may do what an operator and a server may, and nothing else. */
+    reader: AccessKey;
+    writer: AccessKey;
+    /** Puts something there with the writer's key, past all of our own programs. */
+    putAsWriter(name: string): Promise<void>;
+  };
+  azure: { port: number; reader: string; writer: string; expired: string };
+  close(): Promise<void>;
+}
+export interface AccessKey {
+  accessKeyId: string;
+  secretAccessKey: string;
+}
+
+const motoVersion = "5.2.5";
+const azuriteVersion = "3.37.0";
+
+/** moto (PyPI) asks for signatures and policies as AWS does, once these requests of the set-up were made; azurite (npm) as Azure does. */
+export async function startObjectServers(directory: string): Promise<ObjectServers> {
+  await ensureDebianPackages(
+    [
+      { command: "/usr/share/doc/python3-venv/copyright", package: "python3-venv" },
+      { command: "openssl", package: "openssl" },
+      { command: "rclone", package: "rclone" },
+    ],
+    say,
+  );
+  const [moto, azurite] = await Promise.all([
+    tool(`moto-${motoVersion}`, async (folder) => {
+      await execa("/usr/bin/python3", ["-m", "venv", folder]);
+      await execa(join(folder, "bin/python"), [
+        "-m",
+        "pip",
+        "--quiet",
+        "install",
+        `moto[server]==${motoVersion}`,
+      ]);
+    }),
+    tool(`azurite-${azuriteVersion}`, async (folder) => {
+      await mkdir(folder, { recursive: true });
+      const quiet = ["--no-audit", "--no-fund", "--loglevel=error"];
+      await execa("npm", ["install", ...quiet, "--prefix", folder, `azurite@${azuriteVersion}`]);
+    }),
+  ]);
+  const certificate = join(directory, "certificate.pem");
+  const key = join(directory, "certificate.key");
+  await execa("openssl", [
+    ...["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"],
+    ...["-subj", "/CN=stores", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate],
+  ]);
+  const [s3Port, azurePort] = [await freePort(), await freePort()];
+  const python = join(moto, "bin/python");
+  const children = [
+    spawn(
+      python,
+      [
+        "-m",
+        "moto.server",
+        "-H",
+        "127.0.0.1",
+        "-p",
+        String(s3Port),
+        "--ssl-cert",
+        certificate,
+        "--ssl-key",
+        key,
+      ],
+      { stdio: "ignore", env: { ...process.env, INITIAL_NO_AUTH_ACTION_COUNT: String(setUpRequests) } },
+    ),
+    spawn(
+      process.execPath,
+      [
+        join(azurite, "node_modules/azurite/dist/src/blob/main.js"),
+        ...["--blobHost", "127.0.0.1", "--blobPort", String(azurePort), "--cert", certificate, "--key", key],
+        ...["--inMemoryPersistence", "--silent", "--skipApiVersionCheck"],
+      ],
+      { stdio: "ignore", cwd: directory },
+    ),
+  ];
+  const curl = (...rest: string[]) =>
+    execa("curl", ["--silent", "--show-error", "--cacert", certificate, "--noproxy", "*", ...rest]);
+  for (const port of [s3Port, azurePort])
+    await curl(
+      "--retry",
+      "60",
+      "--retry-connrefused",
+      "--retry-delay",
+      "1",
+      `https://127.0.0.1:${port}/moto-api/`,
+    );
+  const s3 = `https://127.0.0.1:${s3Port}`;
+  const { stdout } = await execa(python, ["-c", setUp, s3, certificate]);
+  const keys = JSON.parse(stdout) as Record<"reader" | "writer", AccessKey>;
+  const azure = `https://127.0.0.1:${azurePort}/${azureAccount}`;
+  await curl(
+    "--fail",
+    "--request",
+    "PUT",
+    "--header",
+    "content-length: 0",
+    `${azure}/kept?restype=container&${accountToken()}`,
+  );
+  const authorities = join(directory, "authorities.pem");
+  const shown = await readFile(certificate, "utf8");
+  await writeFile(authorities, (await readFile("/etc/ssl/certs/ca-certificates.crt", "utf8")) + shown);
+  return {
+    certificate: shown,
+    authorities,
+    s3: {
+      port: s3Port,
+      ...keys,
+      putAsWriter: async (name) => {
+        const { accessKeyId, secretAccessKey } = keys.writer;
+        await execa(python, ["-c", put, s3, certificate, accessKeyId, secretAccessKey, name]);
+      },
+    },
+    azure: {
+      port: azurePort,
+      reader: token("rl", 1),
+      writer: token("rcwl", 1),
+      expired: token("rcwl", -1),
+    },
+    close: async () => {
+      await Promise.all(children.map(ended));
+    },
+  };
+}
+
+/** Installed once, beside the engines. What was cut off is begun again. */
+async function tool(name: string, install: (folder: string) => Promise<void>): Promise<string> {
+  const folder = join(cacheHome(), "recovery-stack", name);
+  if (existsSync(join(folder, "whole"))) return folder;
+  say(`installing ${name}`);
+  await rm(folder, { recursive: true, force: true });
+  await install(folder);
+  await mkdir(join(folder, "whole"));
+  return folder;
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
+async function ended(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  child.kill("SIGKILL");
+  await once(child, "exit");
+}
+
+const setUpRequests = 8;
+/** A bucket with versions, and two accounts, as docs/backups.md has them. */
+const setUp = `
+import boto3, json, sys
+def client(service):
+    return boto3.client(service, endpoint_url=sys.argv[1], verify=sys.argv[2], region_name="us-east-1", aws_access_key_id="root", aws_secret_access_key="root")
+s3, iam = client("s3"), client("iam")
+s3.create_bucket(Bucket="kept")
+s3.put_bucket_versioning(Bucket="kept", VersioningConfiguration={"Status": "Enabled"})
+def account(name, objects, bucket):
+    iam.create_user(UserName=name)
+    statements = [
+        {"Effect": "Allow", "Action": objects, "Resource": "arn:aws:s3:::kept/club/*"},
+        {"Effect": "Allow", "Action": bucket, "Resource": "arn:aws:s3:::kept"},
+    ]
+    iam.put_user_policy(UserName=name, PolicyName="its", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": statements}))
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    return {"accessKeyId": key["AccessKeyId"], "secretAccessKey": key["SecretAccessKey"]}
+print(json.dumps({
+    "reader": account("reader", ["s3:GetObject", "s3:GetObjectVersion"], ["s3:ListBucket", "s3:ListBucketVersions"]),
+    "writer": account("writer", ["s3:PutObject", "s3:GetObject"], ["s3:ListBucket"]),
+}))`;
+
+const put = `
+import boto3, sys
+at, certificate, key, secret, name = sys.argv[1:]
+s3 = boto3.client("s3", endpoint_url=at, verify=certificate, region_name="us-east-1", aws_access_key_id=key, aws_secret_access_key=secret)
+s3.put_object(Bucket="kept", Key=name, Body=b"pay")`;
+
+/** The account that every Azurite has, and its key. */
+const azureAccount = "devstoreaccount1";
+const azureKey = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
+const azureVersion = "2020-12-06";
+
+/** A shared access signature of the container, for so many days. */
+function token(permissions: string, days: number): string {
+  const expiry = inDays(days);
+  const resource = `/blob/${azureAccount}/kept`;
+  const signature = signed([
+    permissions,
+    "",
+    expiry,
+    resource,
+    "",
+    "",
+    "https",
+    azureVersion,
+    "c",
+    ...Array<string>(7).fill(""),
+  ]);
+  return query({ sp: permissions, se: expiry, spr: "https", sv: azureVersion, sr: "c", sig: signature });
+}
+
+/** One that may make containers. */
+function accountToken(): string {
+  const expiry = inDays(1);
+  const signature = signed([azureAccount, "cw", "b", "c", "", expiry, "", "https", azureVersion, "", ""]);
+  return query({ sp: "cw", se: expiry, spr: "https", sv: azureVersion, ss: "b", srt: "c", sig: signature });
+}
+
+const query = (fields: Record<string, string>) => new URLSearchParams(fields).toString();
+const inDays = (days: number) => `${new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 19)}Z`;
+const signed = (lines: string[]) =>
+  createHmac("sha256", Buffer.from(azureKey, "base64")).update(lines.join("\n")).digest("base64");
