@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2034,SC2154 # who sources this says where, and needs the secret
 # Objects by rclone, with credentials that may put, read and list there, and not remove. Who has sourced this has told rclone of the
 # store `store` by its environment, where alone the secret is, and says in `folder` where backups lie in it.
-secret=$(<"/etc/site-backup/secrets/$(at secret)") || { echo "its secret $(at secret) is not on this server: run npx recovery protect again"; exit 1; }
+secret=$(cat "/etc/site-backup/secrets/$(at secret)" 2>/dev/null) || { echo "its secret $(at secret) is not on this server"; exit 1; }
 
 objects() { # objects COMMAND ARGUMENT…: says why not
   local said

@@ -87,7 +87,12 @@ describe("a store", { timeout: 60_000 }, () => {
     cpSync(sample.archive, point, { recursive: true, preserveTimestamps: true });
     change(point);
     const kind = { kind: "directory", name: "local", path: store, timezone: "UTC" } as const;
-    return listPoints(kind, siteIn(base), { site: "chatbot", signers }, { now: new Date("2026-03-02T00:00:00Z") });
+    return listPoints(
+      kind,
+      siteIn(base),
+      { site: "chatbot", signers },
+      { now: new Date("2026-03-02T00:00:00Z") },
+    );
   }
   const verdicts = (points: RestorePoint[]) => points.map(({ id, state, reason }) => [id, state, reason]);
   const id = "daily/20260301T020000Z";

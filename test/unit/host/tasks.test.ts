@@ -61,7 +61,7 @@ describe.runIf(isRoot)("of a server that makes its own backups a person is told"
 
   test("to let each store take its key that does not, and why it does not", () => {
     // Nobody listens there.
-    const store = { host: "127.0.0.1", port: 1, user: "keeper" };
+    const store = { kind: "ssh", host: "127.0.0.1", port: 1, user: "keeper" };
     const refused = "ssh: connect to host 127.0.0.1 port 1: Connection refused";
     expect(tasks([], { stores: { second: store, first: store } })).toEqual(
       ["first", "second"].map(
@@ -69,5 +69,11 @@ describe.runIf(isRoot)("of a server that makes its own backups a person is told"
           `let the store ${name} take the backups of this server (${refused}): its key there is ssh-ed25519 OWN site-backup@web1`,
       ),
     );
+  });
+
+  test("to look at a store's credentials, when there are none", () => {
+    expect(tasks([], { stores: { bucket: { kind: "s3", secret: "WRITER" } } })).toEqual([
+      "let the store bucket take the backups of this server (its secret WRITER is not on this server): look at its writer in site.yaml, and at what that may do there; then run npx recovery protect again",
+    ]);
   });
 });

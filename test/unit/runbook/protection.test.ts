@@ -69,7 +69,7 @@ test("what is packed is what site.yaml names, by its place on the server", () =>
       monthly: { everySeconds: 2_678_400, keepSeconds: 31_536_000, atLeast: 12, stores: ["offsite"] },
       manual: { stores: ["offsite"] },
     },
-    stores: { offsite: { host: "192.0.2.20", port: 22, user: "keeper" } },
+    stores: { offsite: { kind: "ssh", host: "192.0.2.20", port: 22, user: "keeper" } },
     rpo: { database: 21_600, configuration: 86_400, uploads: 86_400, logs: 604_800 },
     alerts: {},
   });
@@ -109,6 +109,46 @@ describe("the step", () => {
       stores: [{ name: "offsite", hostKey }],
       needs: ["age", "zstd", "jq", "openssl", "git", "libnet-ssleay-perl", "sqlite3"],
     });
+  });
+});
+
+describe("stores of objects", () => {
+  const secrets = ["WRITER", "TOKEN"].map((name) => ({ name, from: `env:${name}` }));
+  const bucket = { kind: "s3", name: "bucket", bucket: "kept", path: "club", region: "eu-central-1" };
+  const container = {
+    ...{ kind: "azure-blob", name: "container", path: "club", reader: "READER" },
+    container: "https://club.blob.core.windows.net/kept",
+  };
+  const planned = (stores: object[]) => {
+    const { backups } = siteWith({});
+    const site = siteSchema.parse({ ...written, stores, backups: {}, secrets });
+    return { site, settings: backupSettings(site, backups), step: planProtection(site, backups, "a")[0] };
+  };
+
+  test("are written to with the writer's credentials, by rclone", () => {
+    const { settings, step } = planned([
+      { ...bucket, writer: { accessKeyId: "AKIA", secretAccessKey: "WRITER" } },
+      { ...container, writer: "TOKEN" },
+    ]);
+    expect(settings["stores"]).toEqual({
+      bucket: {
+        ...{ kind: "s3", bucket: "kept", path: "club", region: "eu-central-1" },
+        ...{ accessKeyId: "AKIA", secret: "WRITER" },
+      },
+      container: { kind: "azure-blob", container: container.container, path: "club", secret: "TOKEN" },
+    });
+    expect(settings["tiers"]).toMatchObject({ hourly: { stores: ["bucket", "container"] } });
+    expect(step?.inputs["needs"]).toContain("rclone");
+    expect(step?.inputs["stores"]).toEqual([]);
+    expect(step?.secrets).toEqual(["WRITER", "TOKEN"]);
+  });
+
+  test("without a writer are only read, and the server is told nothing of them", () => {
+    const { settings, step } = planned([bucket, container]);
+    expect(settings["stores"]).toEqual({});
+    expect(settings["tiers"]).toMatchObject({ hourly: { stores: [] } });
+    expect(step?.inputs["needs"]).not.toContain("rclone");
+    expect(step?.secrets).toEqual([]);
   });
 });
 

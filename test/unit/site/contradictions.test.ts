@@ -47,6 +47,10 @@ const backups: NonNullable<Site["backups"]> = {
   monthly: { keep: 31_536_000 },
 };
 
+const bucket: Extract<Site["stores"][number], { kind: "s3" }> = {
+  ...{ kind: "s3", name: "bucket", bucket: "kept", path: "club", region: "eu-central-1", versions: true },
+  timezone: "UTC",
+};
 const mail = { to: ["owner@example.org"], from: "club@example.org" };
 
 const cases: [what: string, change: (site: Site) => void, issue: string][] = [
@@ -405,6 +409,28 @@ const cases: [what: string, change: (site: Site) => void, issue: string][] = [
     "backups that go to the operator's computer",
     (site) => (site.backups = { ...backups, daily: { ...backups.daily, stores: ["usb-disk"] } }),
     "backups.daily.stores[0]: usb-disk is a folder of your computer, which the server cannot reach",
+  ],
+  [
+    "backups that go to a bucket without anything to write there with",
+    (site) => {
+      site.stores.push(bucket);
+      site.backups = { ...backups, daily: { ...backups.daily, stores: ["bucket"] } };
+    },
+    "backups.daily.stores[0]: bucket has no `writer`: the server has nothing to write there with",
+  ],
+  [
+    "a bucket whose writer's secret is none",
+    (site) => site.stores.push({ ...bucket, writer: { accessKeyId: "AKIA", secretAccessKey: "WRITER" } }),
+    "stores[1].writer.secretAccessKey: no entry of secrets is named WRITER",
+  ],
+  [
+    "a container whose reader's token is none",
+    (site) =>
+      site.stores.push({
+        ...{ kind: "azure-blob", name: "container", path: "club", timezone: "UTC", reader: "TOKEN" },
+        container: "https://club.blob.core.windows.net/kept",
+      }),
+    "stores[1].reader: no entry of secrets is named TOKEN",
   ],
   [
     "backups that go nowhere that is known",
