@@ -147,6 +147,7 @@ async function readFolder(
         tier,
         name,
         storedAt: files.find((file) => file.name === "MANIFEST.json")?.modifiedAt ?? modifiedAt,
+        firstAt: new Date(Math.min(...files.map((file) => file.modifiedAt.getTime()))),
         files: again(id) ? await hashed(files, reading) : files.map(({ name, bytes }) => ({ name, bytes })),
         oddities: entries.flatMap((entry) => ("reason" in entry ? [entry] : [])),
         manifest: manifest && {

@@ -97,7 +97,10 @@ async function fetchFolder(
     };
     const file = entries.find((entry) => entry.name === name);
     if (file === undefined || "reason" in file) return undefined;
-    return opened.read(file, (bytes) => copy(bytes, join(draft, name), progress, signal));
+    const hash = await opened.read(file, (bytes) => copy(bytes, join(draft, name), progress, signal));
+    // The copy of a point is of the same time: one that came later than its point counts as dated back.
+    if (hash !== undefined) await utimes(join(draft, name), file.modifiedAt, file.modifiedAt);
+    return hash;
   };
   try {
     const files = [
@@ -115,8 +118,6 @@ async function fetchFolder(
       );
     }
     await take("MANIFEST.json.sig");
-    // The copy of a point is of the same time: a manifest that came later than its point counts as dated back.
-    await utimes(join(draft, "MANIFEST.json"), new Date(point.storedAt), new Date(point.storedAt));
     await rename(draft, path);
   } finally {
     await rm(draft, { recursive: true, force: true });

@@ -10,6 +10,8 @@ export interface FolderFacts {
   name: string;
   /** When its MANIFEST.json, the last of its files, arrived in the store; of one without, the folder itself. */
   storedAt: Date;
+  /** When the first of its files arrived there. */
+  firstAt: Date;
   /** Regular files in it; with their hashes when they were read to their ends. */
   files: { name: string; bytes: number; sha256?: string }[];
   /** What else lies in it, with what it is: `{name: "config.tar.zst", reason: "a link"}`. */
@@ -24,6 +26,8 @@ export interface FolderFacts {
 export type SignatureVerdict = { fault: string | null } | null;
 
 const hourMilliseconds = 3_600_000;
+/** Who may add files, and none over what is there, is not to complete what was cut off long ago. */
+const mostHoursOnTheWay = 24;
 
 /** The time that a folder's name says, `20260301T020000Z` as 2026-03-01T02:00:00Z; undefined for any other name. */
 export function timeOfFolder(name: string): string | undefined {
@@ -41,7 +45,7 @@ export function judgeFolder(
 ): RestorePoint {
   const parsed = facts.manifest === null ? null : parsePointManifest(facts.manifest.text);
   const manifest = parsed === null || "fault" in parsed ? null : parsed;
-  const untimely = manifest === null ? null : untimeliness(manifest, facts.storedAt, now);
+  const untimely = manifest === null ? null : untimeliness(manifest, facts, now);
   const id = `${facts.tier}/${facts.name}`;
   const members = (manifest?.members ?? []).map(({ name, bytes, unpackedBytes, sha256, path }) => ({
     path: name,
@@ -103,20 +107,27 @@ function kindOf(files: readonly { name: string }[]): RestorePoint["kind"] {
 }
 
 /** A point dated 2099 must not be the newest for ever, and an old one must not come again as that of today. */
-function untimeliness({ startedAt, endedAt }: PointManifest, storedAt: Date, now: Date): string | null {
+function untimeliness(
+  { startedAt, endedAt }: PointManifest,
+  { storedAt, firstAt }: FolderFacts,
+  now: Date,
+): string | null {
   const [started, ended] = [Date.parse(startedAt), Date.parse(endedAt)];
-  const arrived = storedAt.getTime();
-  // An hour for clocks that differ.
+  const [first, arrived] = [firstAt.getTime(), storedAt.getTime()];
+  // An hour for clocks that differ. On its way it may be longer: a large one is, over a slow line.
   if (started > now.getTime() + hourMilliseconds)
     return `it says that it is of ${startedAt}, which is yet to come`;
   if (started > arrived + hourMilliseconds) {
     return `it says that it is of ${startedAt}, later than it came into the store (${storedAt.toISOString()})`;
   }
-  if (arrived > ended + hourMilliseconds) {
+  if (first > ended + hourMilliseconds) {
     return (
-      `it says that it ended at ${endedAt}, and it came into the store at ${storedAt.toISOString()}: dated back, or copied ` +
+      `it says that it ended at ${endedAt}, and it came into the store at ${firstAt.toISOString()}: dated back, or copied ` +
       "without its times (cp -a and rclone copy keep them)"
     );
+  }
+  if (arrived > first + mostHoursOnTheWay * hourMilliseconds) {
+    return `its first file came at ${firstAt.toISOString()}, and its manifest at ${storedAt.toISOString()}: more than a day later`;
   }
   return null;
 }

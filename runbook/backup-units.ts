@@ -57,6 +57,8 @@ export function backupUnits({
           UMask: "0077",
           StateDirectory: "site-backup",
           StateDirectoryMode: "0700",
+          RuntimeDirectory: "%N",
+          RuntimeDirectoryMode: "0700",
           // Copies of databases end with it.
           ...walls(writable),
           CapabilityBoundingSet:

@@ -20,6 +20,7 @@ function facts(written: PointManifest = manifest(), changes: Partial<FolderFacts
     tier: "daily",
     name: "20260301T020000Z",
     storedAt: new Date("2026-03-01T02:10:05Z"),
+    firstAt: new Date("2026-03-01T02:00:05Z"),
     files: [
       { name: "MANIFEST.json", bytes: 900 },
       { name: "MANIFEST.json.sig", bytes: 300 },
@@ -135,10 +136,17 @@ test.each<[what: string, written: Partial<PointManifest>, changes: Partial<Folde
   [
     "dated back",
     {},
-    { storedAt: new Date("2026-03-01T03:10:01Z") },
+    { firstAt: new Date("2026-03-01T03:10:01Z"), storedAt: new Date("2026-03-01T03:10:02Z") },
     "damaged: it says that it ended at 2026-03-01T02:10:00Z, and it came into the store at 2026-03-01T03:10:01.000Z: dated back, or copied without its times (cp -a and rclone copy keep them)",
   ],
-  ["an hour late", {}, { storedAt: new Date("2026-03-01T03:10:00Z") }, "complete: "],
+  ["an hour late", {}, { firstAt: new Date("2026-03-01T03:10:00Z") }, "complete: "],
+  ["a day on its way", {}, { storedAt: new Date("2026-03-02T02:00:05Z") }, "complete: "],
+  [
+    "completed long after it was cut off",
+    {},
+    { storedAt: new Date("2026-03-02T02:00:06Z") },
+    "damaged: its first file came at 2026-03-01T02:00:05.000Z, and its manifest at 2026-03-02T02:00:06.000Z: more than a day later",
+  ],
   ["an hour early", {}, { storedAt: new Date("2026-03-01T01:00:00Z") }, "complete: "],
   [
     "without a member",
