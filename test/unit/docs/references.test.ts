@@ -59,7 +59,8 @@ describe.each(pages)("$path", ({ path, text }) => {
   test("holds no path of anybody's computer and no host of anybody's network", () => {
     expect(text).not.toMatch(/\/home\/|\/work\/|\/tmp\/|\/Users\//);
     const hosts = [...text.matchAll(/\b(?:https?|git|ssh):\/\/([\w.-]+)/g)].map(([, host = ""]) => host);
-    const known = /(^|\.)example\.(org|com|net|test)$|^(github\.com|www\.pulumi\.com|[a-zA-Z]+\.blob\.core\.windows\.net)$/;
+    const known =
+      /(^|\.)example\.(org|com|net|test)$|^(github\.com|www\.pulumi\.com|[a-zA-Z]+\.blob\.core\.windows\.net)$/;
     expect(hosts.filter((host) => !known.test(host))).toEqual([]);
     // Documentation's own (RFC 5737), loopback, and a drill's private ones.
     const addresses = [...text.matchAll(/\b\d{1,3}(?:\.\d{1,3}){3}\b/g)].map(([address]) => address);
