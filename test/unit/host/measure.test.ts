@@ -1,6 +1,15 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
-import { linkSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -8,13 +17,16 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { packerNeeds } from "../../../examples/packer-needs.ts";
 import { ensureDebianPackages } from "../../../machines/debian-packages.ts";
 
-const program = fileURLToPath(new URL("../../../host/resident/tar-hashes", import.meta.url));
-const base = mkdtempSync(join(tmpdir(), "tar-hashes-"));
+const program = fileURLToPath(new URL("../../../host/resident/measure", import.meta.url));
+const base = mkdtempSync(join(tmpdir(), "measure-"));
 const files = new Map<string, Buffer>();
 let tar: Buffer;
 
-const hashes = (input: Buffer) => spawnSync(program, { input, maxBuffer: 1024 ** 3 });
-const told = (output: Buffer) => output.toString("latin1").split("\0").filter(Boolean).sort();
+const result = join(base, "result");
+const list = join(base, "list");
+const measure = (input: Buffer, ...more: string[]) =>
+  spawnSync(program, [result, ...more], { input, maxBuffer: 1024 ** 3 });
+const sha256 = (content: Buffer) => createHash("sha256").update(content).digest("hex");
 
 beforeAll(async () => {
   await ensureDebianPackages(packerNeeds, () => undefined);
@@ -51,17 +63,28 @@ afterAll(() => {
 });
 
 test("each file of a tar has the hash of its bytes there, whatever its name and size; nothing else is a file", () => {
-  const { status, stdout, stderr } = hashes(tar);
+  const { status, stdout, stderr } = measure(tar, list);
   expect({ status, stderr: stderr.toString() }).toEqual({ status: 0, stderr: "" });
-  const expected = [...files].map(
-    ([name, content]) => `${createHash("sha256").update(content).digest("hex")}  ${name}`,
-  );
-  expect(told(stdout)).toEqual(expected.sort());
+  const told = readFileSync(list).toString("latin1").split("\0").filter(Boolean);
+  const expected = [...files].map(([name, content]) => `${sha256(content)}  ${name}`);
+  expect(told.sort()).toEqual(expected.sort());
+  expect(stdout.equals(tar)).toBe(true);
+  expect(readFileSync(result, "utf8")).toBe(`${sha256(tar)} ${tar.length}\n`);
+});
+
+test.each([0, 1, 5_000_000])("%d bytes that are no tar are handed on as they are, and told", (bytes) => {
+  const content = randomBytes(bytes);
+  const { status, stdout } = measure(content);
+  expect(status).toBe(0);
+  expect(stdout.equals(content)).toBe(true);
+  expect(readFileSync(result, "utf8")).toBe(`${sha256(content)} ${bytes}\n`);
 });
 
 test.each([0, 100, 512, 700, 100_000, 20_000_000])("a tar that ends after %d bytes is cut short", (bytes) => {
   expect(bytes).toBeLessThan(tar.length);
-  const { status, stderr } = hashes(tar.subarray(0, bytes));
+  rmSync(result, { force: true });
+  const { status, stderr } = measure(tar.subarray(0, bytes), list);
   expect(status).not.toBe(0);
+  expect(existsSync(result)).toBe(false);
   expect(stderr.toString()).toContain("the tar is cut short");
 });
