@@ -14,7 +14,7 @@ const printable = z
 
 /** The only names that a member may have: none leads anywhere. */
 const memberName =
-  /^(database-[a-z][a-z0-9-]{0,62}\.(db|dump)|(uploads|data)-[1-9][0-9]{0,3}\.tar|config\.tar|logs\.tar|application\.bundle|inventory\.tar)\.zst(\.age)?$/;
+  /^(database-[a-z][a-z0-9-]{0,62}\.(db|dump)|(uploads|data)-[1-9][0-9]{0,3}\.tar|config\.tar|logs\.tar|metrics\.prom|application\.bundle|inventory\.tar)\.zst(\.age)?$/;
 
 const memberSchema = z
   .strictObject({

@@ -145,30 +145,32 @@ export function judgeStatus({
   };
 }
 
-/** Those that the site has anything of. Metrics are none of their own: they are made from the database and the logs. */
+/** Those that the site has anything of. */
 function classesOf(site: Site): DataClass[] {
   const has: Record<DataClass, boolean> = {
     database: site.databases.length > 0,
     configuration: true,
     uploads: site.uploads.length + site.data.length > 0,
-    // The runbook's scripts pack none.
+    // The runbook's scripts pack neither.
     logs: site.logs.length > 0 && site.backups !== undefined,
-    metrics: false,
+    metrics: site.metrics !== undefined && site.backups !== undefined,
   };
   return (Object.keys(has) as DataClass[]).filter((name) => has[name]);
 }
 
 /** All that the site has of it: what a recovery would find missing. */
 function holds(point: RestorePoint, name: DataClass, site: Site): boolean {
-  if (name === "logs") return point.members.some(({ path }) => contentName(path) === "logs.tar");
+  if (name === "logs" || name === "metrics") {
+    const member = { logs: "logs.tar", metrics: "metrics.prom" }[name];
+    return point.members.some(({ path }) => contentName(path) === member);
+  }
   if (point.format === "archive" && point.kind === "database") return name === "database";
   const kinds = {
     database: ["database"],
     uploads: ["uploads", "data"],
     configuration: ["configuration", "certificate"],
   };
-  const those: readonly string[] = name === "metrics" ? [] : kinds[name];
-  return !missingMembers(point, site).some(({ of }) => those.includes(of.split(" ")[0] ?? ""));
+  return !missingMembers(point, site).some(({ of }) => kinds[name].includes(of.split(" ")[0] ?? ""));
 }
 
 /** How long a recovery took, of the last that recovered; with the packages baked in it is no measure. */

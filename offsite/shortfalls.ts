@@ -7,13 +7,14 @@ type Tier = Exclude<keyof Backups, "path" | "at">;
 
 const daySeconds = 86_400;
 
-/** The tiers that hold each class of data. Metrics are none of their own: they are made from the database and the logs. */
+/** The tiers that hold each class of data. */
 const tiersOf = {
   database: ["hourly", "daily", "weekly", "monthly"],
   configuration: ["daily", "weekly", "monthly"],
   uploads: ["daily", "weekly", "monthly"],
   logs: ["weekly", "monthly"],
-} as const satisfies Partial<Record<keyof Site["objectives"]["rpo"], readonly Tier[]>>;
+  metrics: ["weekly", "monthly"],
+} as const satisfies Record<keyof Site["objectives"]["rpo"], readonly Tier[]>;
 
 const classesOfData = Object.keys(tiersOf) as (keyof typeof tiersOf)[];
 
@@ -39,6 +40,7 @@ export function objectivesOfBackups(site: Site): Partial<Record<keyof typeof tie
     configuration: true,
     uploads: site.uploads.length + site.data.length > 0,
     logs: site.logs.length > 0,
+    metrics: site.metrics !== undefined,
   };
   return Object.fromEntries(
     classesOfData.filter((name) => has[name]).map((name) => [name, site.objectives.rpo[name]]),

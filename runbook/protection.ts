@@ -49,7 +49,7 @@ export function planProtection(
           ...["age", "zstd", "jq", "openssl", "git", "libnet-ssleay-perl"],
           ...(sqlite.length > 0 ? ["sqlite3"] : []),
           ...(site.stores.some(isObjectStore) ? ["rclone"] : []),
-          ...(asksServers(site) ? ["curl"] : []),
+          ...(asksServers(site) || site.metrics !== undefined ? ["curl"] : []),
         ],
         sendmail: site.alerts?.mail !== undefined && site.alerts.mail.smtp === undefined,
         secrets: serverSecrets(site),
@@ -213,6 +213,7 @@ export function backupSettings(site: Site, backups: Backups): Facts {
       rows: "/var/lib/site-backup/rows",
     },
     logs: site.logs.map(({ path }) => path),
+    metrics: site.metrics ? { domain: site.domain, path: site.metrics.path } : null,
     tiers: {
       ...Object.fromEntries(
         tiers.map((tier) => {

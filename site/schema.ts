@@ -577,11 +577,11 @@ const backupsSchema = z.strictObject({
   weekly: z
     .strictObject({ keep: keep("30d"), stores: storeNames })
     .prefault({})
-    .describe("All of the site, with its logs."),
+    .describe("All of the site, with its logs and metrics."),
   monthly: z
     .strictObject({ keep: keep("365d"), stores: storeNames })
     .prefault({})
-    .describe("All of the site, with its logs."),
+    .describe("All of the site, with its logs and metrics."),
 });
 
 const mailSchema = z.strictObject({

@@ -21,7 +21,7 @@ def median: sort | if length == 0 then null elif length % 2 == 1 then .[length /
 def tier: split("/")[0];
 
 # The classes of data that a point of these members holds.
-def classes: {database: "database-", configuration: "config.tar", uploads: "(uploads|data)-", logs: "logs.tar"} as $begins
+def classes: {database: "database-", configuration: "config.tar", uploads: "(uploads|data)-", logs: "logs.tar", metrics: "metrics.prom"} as $begins
   | . as $names | [$begins | to_entries[] | ("^" + .value) as $begin | select(any($names[]; test($begin))) | .key];
 
 # Whether a store's record says which point it took.

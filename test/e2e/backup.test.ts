@@ -264,6 +264,7 @@ describe("a living server", { timeout: 300_000 }, () => {
     expect(stderr).toMatch(/^database-admin\.db: \d+ bytes$/m);
     const there = (folder: string) => host.onHost(`cd ${folder}/${byHand} && sha256sum *`);
     expect(await there("/srv/kept")).toBe(await there(local));
+    expect(await there(local)).toContain("metrics.prom.zst.age");
 
     const database = await carriedOut(
       typed("npx recovery backup --host root@192.0.2.10 --database", server()),

@@ -73,6 +73,7 @@ describe("the status of a site", () => {
       ["configuration", "daily/20260310T020000Z", "daily/20260310T020000Z", "daily/20260309T020000Z", true],
       ["uploads", "daily/20260310T020000Z", "daily/20260310T020000Z", "daily/20260309T020000Z", true],
       ["logs", undefined, undefined, undefined, false],
+      ["metrics", undefined, undefined, undefined, false],
     ]);
     expect(classes[0]?.newest).toEqual({
       ...{ id: "hourly/20260310T110000Z", store: "disk" },
@@ -86,7 +87,9 @@ describe("the status of a site", () => {
       last: null,
       met: null,
     });
-    expect(overdue).toEqual(["no good backup holds the logs: all of it would be lost"]);
+    expect(overdue).toEqual(
+      ["logs", "metrics"].map((name) => `no good backup holds the ${name}: all of it would be lost`),
+    );
   });
 
   test.each<[string, Partial<Parameters<typeof judgeStatus>[0]>, string]>([
@@ -254,6 +257,7 @@ describe("the status of a site", () => {
       "configuration  10 h      1 d      met     10 h old    1 d 10 h old",
       "uploads        10 h      1 d      met     10 h old    1 d 10 h old",
       "logs           all       7 d      MISSED  none        none",
+      "metrics        all       7 d      MISSED  none        none",
       "",
       "RECOVERY                    LAST TIME                   ALLOWED",
       "complete failure            1 min, drill of 2026-03-02  4 h      met",
@@ -265,10 +269,11 @@ describe("the status of a site", () => {
       "compromise                  not measured here           8 h",
       "",
       "OVERDUE: no good backup holds the logs: all of it would be lost",
+      "OVERDUE: no good backup holds the metrics: all of it would be lost",
     ]);
     expect(statusMetrics(status)).toContain(
       `\nrecovery_data_timestamp_seconds{site="club",class="database",level="newest"} ${Date.parse("2026-03-10T11:00:00Z") / 1000}\n`,
     );
-    expect(statusMetrics(status)).toContain('\nrecovery_overdue{site="club"} 1\n');
+    expect(statusMetrics(status)).toContain('\nrecovery_overdue{site="club"} 2\n');
   });
 });

@@ -285,6 +285,25 @@ describe("a backup", { timeout: 60_000 }, () => {
     expect(await listed()).toEqual([[id, "complete"]]);
   });
 
+  test("holds what the metrics page answers, and is complete without, which it says, when that does not", async () => {
+    const asked = request({ metrics: { domain: "club.example.test", path: "/metrics.php" } });
+    const answering = shims({
+      curl: '[[ ${*: -1} == https://club.example.test/metrics.php ]] && while [[ $1 != --output ]]; do shift; done; echo "members 2" >"$2"',
+    });
+    const { id } = pack(asked, answering);
+    expect(unpacked(id, "metrics.prom").toString()).toBe("members 2\n");
+    rmSync(join(store, id), { recursive: true });
+
+    const silent = pack(asked, shims({ curl: 'echo "curl: (7) nobody there" >&2; exit 7' }));
+    expect(silent.status, silent.stderr).toBe(0);
+    expect(manifestOf(silent.id)).toMatchObject({
+      errors: [],
+      warnings: ["metrics.prom: the metrics page does not answer: curl: (7) nobody there"],
+    });
+    expect(contents(silent.id)).not.toContain("metrics.prom.zst");
+    expect(await listed()).toEqual([[silent.id, "complete"]]);
+  });
+
   test("keeps the server's configuration by its paths, a file that a recovery takes from it by name, and the certificates", () => {
     const server = mkdtempSync(join(base, "server-"));
     for (const folder of ["nginx/sites-available", "nginx/sites-enabled", "letsencrypt/live"])

@@ -24,6 +24,7 @@ test("backups on the server alone are lost with it: no class of data meets its o
     "configuration may be 24h old, and nothing that holds it is sent to another server",
     "uploads may be 24h old, and nothing that holds it is sent to another server",
     "logs may be 7d old, and nothing that holds it is sent to another server",
+    "metrics may be 7d old, and nothing that holds it is sent to another server",
   ]);
 });
 
@@ -47,9 +48,12 @@ test.each([
     ],
   ],
   [
-    "logs, sent once a month",
+    "logs and metrics, sent once a month",
     { weekly: { stores: [] } },
-    ["logs may be 7d old, and is sent to another server every 31d"],
+    [
+      "logs may be 7d old, and is sent to another server every 31d",
+      "metrics may be 7d old, and is sent to another server every 31d",
+    ],
   ],
 ])("%s", (_, backups, expected) => {
   expect(of({ backups, stores })).toEqual(expected);
@@ -59,5 +63,5 @@ test("an objective that says so is met by less, and what a site does not have is
   expect(
     of({ backups: { hourly: { every: "12h" } }, stores, objectives: { rpo: { database: "12h" } } }),
   ).toEqual([]);
-  expect(of({ backups: { weekly: { stores: [] } }, stores, logs: [] })).toEqual([]);
+  expect(of({ backups: { weekly: { stores: [] } }, stores, logs: [], metrics: undefined })).toEqual([]);
 });

@@ -62,6 +62,7 @@ test("what is packed is what site.yaml names, by its place on the server", () =>
       rows: "/var/lib/site-backup/rows",
     },
     logs: ["/var/log/club.log"],
+    metrics: { domain: "club.example.org", path: "/metrics" },
     tiers: {
       hourly: { everySeconds: 3600, keepSeconds: 172_800, atLeast: 48, stores: ["offsite"] },
       daily: { everySeconds: 86_400, keepSeconds: 604_800, atLeast: 7, stores: ["offsite"] },
@@ -70,7 +71,7 @@ test("what is packed is what site.yaml names, by its place on the server", () =>
       manual: { stores: ["offsite"] },
     },
     stores: { offsite: { kind: "ssh", host: "192.0.2.20", port: 22, user: "keeper" } },
-    rpo: { database: 21_600, configuration: 86_400, uploads: 86_400, logs: 604_800 },
+    rpo: { database: 21_600, configuration: 86_400, uploads: 86_400, logs: 604_800, metrics: 604_800 },
     alerts: {},
   });
 });
@@ -107,7 +108,7 @@ describe("the step", () => {
     const { site, backups } = siteWith({});
     expect(planProtection(site, backups, "a")[0]?.inputs).toMatchObject({
       stores: [{ name: "offsite", hostKey }],
-      needs: ["age", "zstd", "jq", "openssl", "git", "libnet-ssleay-perl", "sqlite3"],
+      needs: ["age", "zstd", "jq", "openssl", "git", "libnet-ssleay-perl", "sqlite3", "curl"],
     });
   });
 });
@@ -178,7 +179,7 @@ describe("who is told", () => {
     expect(inputs({ mail })).toMatchObject({
       placed: [],
       secrets: [],
-      needs: ["age", "zstd", "jq", "openssl", "git", "libnet-ssleay-perl", "sqlite3"],
+      needs: ["age", "zstd", "jq", "openssl", "git", "libnet-ssleay-perl", "sqlite3", "curl"],
       sendmail: true,
     });
   });
