@@ -13,7 +13,7 @@ import { readVerdicts } from "../backups/verdict-folder.ts";
 import { type ArchivePoint, checkSecrets, planCompleteFailure } from "../runbook/complete-failure.ts";
 import { allMembers, type MemberPoint } from "../runbook/member-steps.ts";
 import { partOf, planServerFailure } from "../runbook/server-failure.ts";
-import { planProtection, protectedAfter } from "../runbook/protection.ts";
+import { planProtection, protectedAfter, protectionStep } from "../runbook/protection.ts";
 import type { Step } from "../runbook/step.ts";
 import { type ApplicationSource, resolveApplication } from "../site/application-source.ts";
 import { loadSite, type LoadedSite } from "../site/load.ts";
@@ -133,7 +133,9 @@ async function provenSecrets(
 ): Promise<Record<string, string>> {
   const { secrets: known, restorePoints } = loaded.site;
   const { identity } = restorePoints;
-  const needed = steps.flatMap(({ secrets }) => secrets);
+  const of = (step: (id: string) => boolean) =>
+    steps.filter(({ id }) => step(id)).flatMap(({ secrets }) => secrets);
+  const needed = of((id) => id !== protectionStep);
   const key = identity !== undefined && needed.includes(identity) ? identity : null;
   const values = await readSecrets(loaded, [
     ...checkSecrets(loaded.site),
@@ -141,6 +143,15 @@ async function provenSecrets(
     ...needed.filter((name) => known.some((secret) => secret.name === name)),
   ]);
   if (key !== null) await proveIdentity({ name: key, value: values[key] ?? "" }, relayedFiles, say);
+  // A site that is down is not to wait for what its backups will want.
+  for (const name of of((id) => id === protectionStep).filter((name) => values[name] === undefined)) {
+    try {
+      Object.assign(values, await readSecrets(loaded, [name]));
+    } catch (error) {
+      if (!(error instanceof OperatorError)) throw error;
+      say(`${error.what}: ${error.why}. The server will do without it, until: npx recovery protect`);
+    }
+  }
   return values;
 }
 

@@ -73,7 +73,15 @@ describe.runIf(isRoot)("of a server that makes its own backups a person is told"
 
   test("to look at a store's credentials, when there are none", () => {
     expect(tasks([], { stores: { bucket: { kind: "s3", secret: "WRITER" } } })).toEqual([
+      "give this server the secret WRITER, which could not be read when it was set up: npx recovery protect",
       "let the store bucket take the backups of this server (its secret WRITER is not on this server): look at its writer in site.yaml, and at what that may do there; then run npx recovery protect again",
+    ]);
+  });
+
+  test("to give it the secrets that it has not got", () => {
+    const alerts = { webhook: "HOOK", deadMan: "HOOK" };
+    expect(tasks([], { alerts })).toEqual([
+      "give this server the secret HOOK, which could not be read when it was set up: npx recovery protect",
     ]);
   });
 });

@@ -155,6 +155,27 @@ test("a server that comes back makes its own backups again, but for a drill's, a
   expect((await prepared(true)).map(({ id }) => id)).not.toContain("backup-schedule");
 });
 
+test("a secret that only the backups of the new server want, and that cannot be read, keeps no site from coming back", async () => {
+  folder = siteFolder({
+    backups: {},
+    restorePoints: { recipients: [`age1${"q".repeat(58)}`], identity: "KEY" },
+    alerts: { webhook: "HOOK" },
+    secrets: [
+      { name: "MONITORING", from: "command:echo one" },
+      { name: "KEY", from: "command:echo two" },
+      { name: "HOOK", from: "command:exit 7" },
+    ],
+  });
+  folder.backUp({ named: "20260301_020000" });
+  const said: string[] = [];
+  const say = (line: string) => said.push(line);
+  const prepared = await prepareRecovery(settings({ pin: await pinOfNewest() }), { isolated: false, say });
+  expect(await prepared.secrets()).not.toHaveProperty("HOOK");
+  expect(said).toContainEqual(
+    expect.stringMatching(/^the secret HOOK cannot be read: .* until: npx recovery protect$/),
+  );
+});
+
 test("the same settings are prepared to the same steps, byte for byte", async () => {
   folder = siteFolder();
   folder.backUp({ named: "20260301_020000" });
