@@ -220,7 +220,7 @@ describe("a site that protects itself", { timeout: 600_000 }, () => {
     );
     expect(metrics.exitCode).toBe(1);
     expect(await readFile(join(host.directory, "recovery.prom"), "utf8")).toContain(
-      'recovery_overdue{site="chatbot"} 1\n',
+      'recovery_overdue{site="chatbot"} 2\n',
     );
     const { stdout: timers } = await carriedOut(typed("npx recovery drill --print-timer"));
     expect(timers).toMatch(
