@@ -17,6 +17,7 @@ const notTyped: Readonly<Record<string, string>> = {
   "npm run bench -- drill": measures,
   "npm run bench -- drill-postgresql": measures,
   "npm run bench -- baked": measures,
+  "npm run bench -- backup": measures,
   "npm run bench -- restore": measures,
   "npm run bench -- restore-postgresql": measures,
 };
