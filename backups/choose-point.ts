@@ -7,6 +7,8 @@ export interface PointWish {
   id?: string | undefined;
   /** Only data of before this moment. */
   before?: Date | undefined;
+  /** Nothing but databases is wanted: a point of our own format that holds them alone will do. */
+  databaseAlone?: boolean | undefined;
 }
 
 /** Verifiers read a point within a day. Where the newest that they read is as much older than the newest, they do not any more. */
@@ -16,16 +18,17 @@ const unreadMilliseconds = 2 * 86_400_000;
 const rank = { proven: 0, readable: 1, complete: 2, partial: 3, damaged: 4, foreign: 5 };
 
 /**
- * The point that a whole site is restored from: the one that is asked for, or else the newest of kind `full` that a verifier read
+ * The point that a site is restored from: the one that is asked for, or else the newest that holds all that is wanted and that a verifier read
  * whole, or the newest good one, where nobody reads them. Points of the same time go by how much is known of them, then by their order.
  *
  * @throws OperatorError (exit code 4) that lists the candidates and why each is not chosen.
  */
-export function choosePoint(points: readonly RestorePoint[], { id, before }: PointWish = {}): RestorePoint {
+export function choosePoint(points: readonly RestorePoint[], wish: PointWish = {}): RestorePoint {
+  const { id, before } = wish;
   const named = id === undefined ? points : points.filter((point) => isNamed(point, id));
   const time = (point: RestorePoint) => Date.parse(point.timeOfData ?? "");
   const fit = named
-    .filter((point) => objection(point, before) === null)
+    .filter((point) => objection(point, wish) === null)
     .sort((one, other) => time(other) - time(one) || rank[one.state] - rank[other.state]);
   const read = id === undefined ? fit.find(isRead) : undefined;
   const best = read && fit[0] && time(fit[0]) - time(read) < unreadMilliseconds ? read : fit[0];
@@ -37,7 +40,7 @@ export function choosePoint(points: readonly RestorePoint[], { id, before }: Poi
       : named.length === 0
         ? `there is no restore point ${id}`
         : `the restore point ${id} cannot be used`,
-    candidates(named.length === 0 ? points : named, before),
+    candidates(named.length === 0 ? points : named, wish),
     named.length === 0 || id !== undefined
       ? "name another with --point ID; npx recovery points list shows them all"
       : before === undefined
@@ -63,7 +66,7 @@ export function pinnedPoint(points: readonly RestorePoint[], pin: Pin): RestoreP
     exitCodes.refused,
     `the pinned restore point ${pin.id} cannot be used`,
     same !== undefined
-      ? describe(same, undefined)
+      ? describe(same, {})
       : named === undefined
         ? "no store holds it any more"
         : `its bytes are others than when it was pinned (sha256 ${shortHash(pin.archiveSha256 ?? pin.manifestSha256)}, now ${shortHash(pin.archiveSha256 === null ? named.manifestSha256 : named.sha256)})`,
@@ -80,24 +83,30 @@ function shortHash(sha256: string | null): string {
   return sha256 === null ? "unread" : `${sha256.slice(0, 12)}…`;
 }
 
-/** Why a point is not chosen for a whole site, or null. */
-function objection(point: RestorePoint, before: Date | undefined): string | null {
+/** Whether a point is of a kind that holds what is wanted. */
+export function isOfUse({ kind, format }: RestorePoint, { databaseAlone = false }: PointWish): boolean {
+  return kind === "full" || (databaseAlone && kind === "database" && format === "folder");
+}
+
+/** Why a point is not chosen, or null. */
+function objection(point: RestorePoint, wish: PointWish): string | null {
+  const { before } = wish;
   if (!isGood(point)) return `${point.state}: ${point.reason ?? "no reason known"}`;
-  if (point.kind !== "full") return "holds a database alone";
+  if (!isOfUse(point, wish)) return "holds a database alone";
   if (point.timeOfData === null) return "nothing says which time its data is of";
   if (before !== undefined && Date.parse(point.timeOfData) >= before.getTime()) return "too new";
   return null;
 }
 
-function candidates(points: readonly RestorePoint[], before: Date | undefined): string {
+function candidates(points: readonly RestorePoint[], wish: PointWish): string {
   const most = 20;
   if (points.length === 0) return "the store is empty";
-  const lines = points.slice(0, most).map((point) => describe(point, before));
+  const lines = points.slice(0, most).map((point) => describe(point, wish));
   if (points.length > most) lines.push(`and ${points.length - most} more`);
   return lines.join("\n");
 }
 
-function describe(point: RestorePoint, before: Date | undefined): string {
+function describe(point: RestorePoint, wish: PointWish): string {
   const facts = `${point.id} (${point.timeOfData ?? "no time"}, ${formatBytes(point.storedBytes)})`;
-  return `${facts}: ${objection(point, before) ?? "good"}`;
+  return `${facts}: ${objection(point, wish) ?? "good"}`;
 }

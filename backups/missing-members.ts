@@ -18,16 +18,12 @@ export function missingMembers(point: Pick<RestorePoint, "format" | "members">, 
 
 function missingInArchive(point: Pick<RestorePoint, "members">, site: Site): MissingMember[] {
   const present = new Set(point.members.filter(({ bytes }) => bytes > 0).map(({ path }) => path));
-  const configuration = [
-    ...site.configuration.files,
-    ...serverFiles(site).flatMap(({ file, from }) => (from === "backup" ? [file] : [])),
-  ];
   return [
     ...site.databases.map(({ name, member }) => ({ member, of: `database ${name}` })),
     ...site.uploads.map(({ path, member }) => ({ member, of: `uploads ${path}` })),
     ...site.data.map(({ path, member }) => ({ member, of: `data ${path}` })),
     ...(site.tls.member === undefined ? [] : [{ member: site.tls.member, of: "certificate" }]),
-    ...configuration.map((file) => ({ member: `config/${file}`, of: `configuration ${file}` })),
+    ...configurationFiles(site).map((file) => ({ member: `config/${file}`, of: `configuration ${file}` })),
   ].filter(({ member }) => !present.has(member));
 }
 
@@ -42,8 +38,18 @@ function missingInFolder(point: Pick<RestorePoint, "members">, site: Site): Miss
     })),
     ...site.uploads.map(({ path }, at) => ({ member: "uploads", of: `uploads ${path}`, found: uploads[at] })),
     ...site.data.map(({ path }, at) => ({ member: "data", of: `data ${path}`, found: data[at] })),
-    { member: "config.tar", of: "configuration", found: configuration },
+    ...(configurationFiles(site).length === 0 && site.tls.member === undefined
+      ? []
+      : [{ member: "config.tar", of: "configuration", found: configuration }]),
   ]
     .filter(({ found }) => found === undefined || found.length === 0)
     .map(({ member, of }) => ({ member, of }));
+}
+
+/** What a site takes from the backup of its configuration. */
+function configurationFiles(site: Site): string[] {
+  return [
+    ...site.configuration.files,
+    ...serverFiles(site).flatMap(({ file, from }) => (from === "backup" ? [file] : [])),
+  ];
 }

@@ -1,12 +1,12 @@
 import { randomInt } from "node:crypto";
-import { choosePoint, type PointWish } from "../backups/choose-point.ts";
+import { choosePoint, isOfUse, type PointWish } from "../backups/choose-point.ts";
 import { isGood, isRead, pinOf, type Pin, type RestorePoint } from "../backups/restore-point.ts";
 import { age } from "../backups/age.ts";
 
 export interface Choice {
   point: RestorePoint;
   pin: Pin;
-  /** Newer points of whole sites that were passed over, and why; and which was proven last, where that is another: a line each. */
+  /** Newer points that would have done and were passed over, and why; and which was proven last, where that is another: a line each. */
   passedOver: string[];
 }
 
@@ -25,7 +25,7 @@ export function choose(
   const pin = pinOf(point);
   if (!pin) throw new Error("a good point was not read to its end");
   const passedOver = [
-    ...(wish.id === undefined ? newerThan(point, points, wish.before) : []),
+    ...(wish.id === undefined ? newerThan(point, points, wish) : []),
     ...provenLast(point, points),
   ];
   for (const line of passedOver) say(line);
@@ -43,14 +43,11 @@ export function draw(points: readonly RestorePoint[]): string | undefined {
 }
 
 /** A damaged file often does not tell the time of its data; its name and the time of its arrival then speak for it. */
-function newerThan(
-  chosen: RestorePoint,
-  points: readonly RestorePoint[],
-  before: Date | undefined,
-): string[] {
+function newerThan(chosen: RestorePoint, points: readonly RestorePoint[], wish: PointWish): string[] {
+  const { before } = wish;
   const time = (point: RestorePoint) => Date.parse(point.timeOfData ?? point.storedAt);
   return points
-    .filter((point) => point.kind === "full" && (!isGood(point) || !isRead(point)))
+    .filter((point) => isOfUse(point, wish) && (!isGood(point) || !isRead(point)))
     .filter((point) => time(point) > time(chosen) && (before === undefined || time(point) < before.getTime()))
     .map((point) =>
       isGood(point)

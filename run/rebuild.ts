@@ -137,7 +137,7 @@ async function onHost(
   const kept = options.again || options.before ? undefined : given;
   const { point, pin, passedOver } = choose(
     points,
-    { id: options.pointId ?? kept, before: options.before },
+    { id: options.pointId ?? kept, before: options.before, databaseAlone: only === "database" },
     say,
   );
   const begun = nextRebuild(

@@ -65,6 +65,14 @@ test("of two of the same time the one that more is known of wins", () => {
   expect(choosePoint([tuesday, proven])).toBe(proven);
 });
 
+test("where databases alone are wanted, a point of our own format that holds nothing else will do", () => {
+  const hourly = point("hourly", "2025-11-05T12:00:00.000Z", { kind: "database", format: "folder" });
+  const wish = { databaseAlone: true };
+  expect(choosePoint([...all, hourly], wish)).toBe(hourly);
+  expect(choosePoint([...all, hourly])).toBe(tuesday);
+  expect(choosePoint(all, wish)).toBe(tuesday);
+});
+
 describe("a refusal", () => {
   test("lists every candidate and why it is not chosen", () => {
     const error = refusal(() => choosePoint(all, { before: new Date("2025-11-01T00:00:00Z") }));

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { missingMembers } from "../../../backups/missing-members.ts";
+import { partOf } from "../../../runbook/server-failure.ts";
 import { parseSite } from "../../../site/load.ts";
 
 const site = parseSite(readFileSync(new URL("../../../site/example.yaml", import.meta.url)));
@@ -70,6 +71,22 @@ test("members of our own format are known by the database's name and the folder'
     { member: "database-club.db", of: "database club" },
     { member: "uploads", of: "uploads data/uploads" },
     { member: "data", of: "data data" },
+    { member: "config.tar", of: "configuration" },
+  ]);
+});
+
+test("a point of our own format that holds databases alone misses nothing of what a site is without the rest", () => {
+  const alone = ["database-club.db", "inventory.tar"].map((path) => ({
+    path,
+    bytes: 100,
+    unpackedBytes: 100,
+  }));
+  expect(missingMembers({ format: "folder", members: alone }, partOf(site, "database"))).toEqual([]);
+  const certified = {
+    ...partOf(site, "database"),
+    tls: { ...site.tls, member: "config/letsencrypt.tar.gz" },
+  };
+  expect(missingMembers({ format: "folder", members: alone }, certified)).toEqual([
     { member: "config.tar", of: "configuration" },
   ]);
 });

@@ -58,6 +58,15 @@ test("newer points that are damaged or partial are said and kept for the record;
   ]);
 });
 
+test("of points that hold databases alone those are said that would have done", () => {
+  const hourly = { kind: "database", format: "folder", ...damaged } as const;
+  const points = [point("05", hourly), point("04", { ...hourly, format: "archive" }), point("03")];
+  expect(chosen(points, { databaseAlone: true }).passedOver).toEqual([
+    "passed over full_05 in disk: damaged, its gzip checksum is wrong",
+  ]);
+  expect(chosen(points).passedOver).toEqual([]);
+});
+
 test("who names a point, or a time before which it must be, is told nothing of what they did not want", () => {
   const points = [point("06", damaged), point("03"), point("02")];
   expect(chosen(points, { id: "full_02" })).toMatchObject({ pin: { id: "full_02" }, passedOver: [] });
