@@ -119,7 +119,8 @@ def fault($read):
             if ($usually | length) * 2 > ($counts | length) then finding("table-\($database)-\($named)"; 2; "the table \($named) of \($database) is gone in \($one.id): it had \($usual) rows"; null) else empty end
           elif $usual < fewRows or $is * 2 >= $usual then empty
           else finding("table-\($database)-\($named)"; (if $is == 0 then 2 else 1 end); "the table \($named) of \($database) has \($is) rows in \($one.id), and \($usual) are usual"; null) end)
-        | .next = "if nobody meant it, an older backup has them: npx recovery rebuild --only database"
+        | ([$earlier[] | select((.rows[$database][$table] // 0) * 2 >= $usual)][-1].id) as $older
+        | .next = "if nobody meant it, an older backup has them: npx recovery rebuild --only database --point \($older)"
       end),
   ($tiers[] | .key as $tier | .value as $rule | [$points[] | select(.tier == $tier)] as $all | ($all | map(select(.good)) | length) as $count
     | ([$rule.atLeast, (($now - $in.since) / $rule.everySeconds | floor)] | min) as $expected

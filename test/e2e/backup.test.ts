@@ -339,6 +339,30 @@ describe("a living server", { timeout: 300_000 }, () => {
     );
   });
 
+  test("is told which table is gone, and gets its rows back from the backup that is named then", async () => {
+    for (let made = 0; made < 3; made += 1) {
+      const { outcome, log } = await unit("manual-database");
+      expect(outcome, log).toMatchObject({ ok: true });
+    }
+    const count = query("SELECT count(*) FROM prompts");
+    const rows = (await host.onHost(count)).trim();
+    await host.onHost(query("DROP TABLE prompts"));
+    const without = (await unit("manual-database")).outcome.point ?? "";
+    const { heard: said, state } = await watch();
+    const what = `the table prompts of admin is gone in ${without}: it had ${rows} rows`;
+    expect(state.findings).toMatchObject([{ id: "table-admin-prompts", level: "critical", text: what }]);
+    const [text = ""] = said.map(textOf);
+    expect(text).toContain(`NEW CRITICAL: ${what}`);
+    const [, options = "", older = ""] =
+      /^ {2}what to do: .*: npx recovery rebuild (--only database --point (\S+))$/m.exec(text) ?? [];
+    expect(older).not.toBe(without);
+    const back = await rebuild(...options.split(" "), "--again", host.machine.address);
+    expect(back.exitCode, back.stderr).toBe(0);
+    expect((await host.onHost(count)).trim()).toBe(rows);
+    expect((await unit("manual-database")).outcome).toMatchObject({ ok: true });
+    expect((await watch()).heard.map(textOf).join()).toContain(`OVER: ${what}`);
+  });
+
   test("lacks what it could not pack, says so, and keeps no piece of it", async () => {
     await host.onHost("head -c 200M /dev/urandom >/var/www/chatbot/data/uploads/large");
     const killing = host.onHost("until pkill -KILL -f '[t]ar --create .* -- uploads'; do :; done");

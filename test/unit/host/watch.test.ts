@@ -348,6 +348,16 @@ describe("found is", () => {
     expect(tables({ club: {} })).toEqual([
       `critical table-club-members: the table members of club is gone in ${id}: it had 100 rows`,
     ]);
+    // What to do names the newest that has them.
+    const { state } = watched((given) => {
+      given.points = given.points.map((one, index) => ({
+        ...one,
+        rows: { club: index < 2 ? {} : { members: index === 2 ? 49 : 100 } },
+      }));
+    });
+    expect(state.findings.map(({ next }) => next)).toEqual([
+      `if nobody meant it, an older backup has them: npx recovery rebuild --only database --point hourly/${time(now - 10 * minute - 3 * hour)}`,
+    ]);
     expect(tables({ club: { queue: 0 } }, { queue: 19 })).toEqual([]);
     expect(tables({ club: { queue: 0 } }, { queue: 20 })).toHaveLength(1);
     expect(tables(null)).toEqual([
