@@ -92,6 +92,14 @@ def fault($read):
     | group_by(.store)[] | .[0].store as $store
     | finding("send-\($store)"; 1; "\($store) did not take \(map("\(.point // .tier)") | join(", ")): \(.[-1].why)"; "look at that server: its disk, its account, its sshd; the next backup is sent anew")),
 
+  # What a store holds goes there by rules of its own: as the tier says at the earliest, since that is what was asked for. 12 hours is
+  # what a backup may take to arrive.
+  ($tiers[] | .key as $tier | .value as $rule | $rule.stores[] as $store
+    | ([$sent[] | select(.store == $store and (.id | tier) == $tier)] | max_by(.at) | select(. != null)) as $last
+    | select($now - $last.at > ([$rule.keepSeconds * 3 / 4, $rule.everySeconds + 43200] | max))
+    | finding("expiring-\($store)-\($tier)"; 2; "the last \($tier) backup that \($store) took is of \($last.at | moment), and may be gone there from \($last.at + $rule.keepSeconds | moment) on";
+        "let \($store) take one again: journalctl -u site-backup@\($tier); and see when backups expire there")),
+
   # What is stored.
   ($points[] | select(.fault != null)
     | finding("damaged-\(.id | sub("/"; "-"))"; 2; "\(.id) is damaged: \(.fault)"; "look at the disk (dmesg, smartctl); what other servers hold is told by npx recovery points list")),

@@ -231,6 +231,30 @@ describe("found is", () => {
     ).toEqual(["warning send-offsite: offsite did not take hourly/x: Permission denied"]);
   });
 
+  test("a store whose last backup of a tier is soon as old as the tier keeps them, while there is time to mend it", () => {
+    const last = (age: number, change: (given: Facts) => void = () => undefined) =>
+      found((given) => {
+        // Those of each hour still arrive.
+        given.settings.rpo = { database: 6 * hour };
+        given.sent = [sent("hourly", 10 * minute), sent("daily", age)];
+        change(given);
+      });
+    const three = 5.25 * day;
+    expect(last(three)).toEqual([]);
+    expect(last(three + 1)).toEqual([
+      "critical expiring-offsite-daily: the last daily backup that offsite took is of 2026-03-26 05:59 UTC, and may be gone there from 2026-04-02 05:59 UTC on",
+    ]);
+    expect(last(30 * day)).toHaveLength(1);
+    // None is asked for sooner than it could have arrived.
+    const keptForADay = (given: Facts) => (given.settings.tiers.daily.keepSeconds = day);
+    expect(last(1.5 * day, keptForADay)).toEqual([]);
+    expect(last(1.5 * day + 1, keptForADay)).toHaveLength(1);
+    expect(last(three + 1, (given) => (given.settings.tiers.daily.stores = []))).toEqual([]);
+    expect(
+      last(three + 1, (given) => given.sent.push({ ...sent("daily", day), store: "other" })),
+    ).toHaveLength(1);
+  });
+
   test.each([
     ["its manifest cannot be read", (one: Facts["points"][number]) => (one.manifest = null)],
     [
