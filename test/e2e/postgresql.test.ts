@@ -41,6 +41,8 @@ let work: string;
 /** The dump in the sample's backup. */
 let dump: string;
 let points = 0;
+/** The same site, once its server makes its own backups. */
+let protectedSite: string;
 /** The last point that was restored, and its rows. */
 let latest = { point: "", rows: [] as string[] };
 
@@ -62,6 +64,13 @@ afterAll(async () => {
   await rm(work, { recursive: true, force: true });
   await host.close();
 });
+
+/** A command about the site that makes its own backups. */
+const asProtected = (command: string, ...more: string[]) => {
+  const { address, hostKey } = host.machine;
+  const named = ["--site", protectedSite, "--host", `root@${address}`, "--host-key", hostKey];
+  return host.recovery(command, ...named, ...more);
+};
 
 describe("a site on PostgreSQL", { timeout: 900_000 }, () => {
   test("comes back row by row, with its sequences and owners, its password seen nowhere", async () => {
@@ -261,9 +270,9 @@ describe("a site on PostgreSQL", { timeout: 900_000 }, () => {
     const key = join(work, "key");
     await execa("age-keygen", ["-o", key]);
     const { stdout: recipient } = await execa("age-keygen", ["-y", key]);
-    const site = join(host.directory, "protected.yaml");
+    protectedSite = join(host.directory, "protected.yaml");
     await writeFile(
-      site,
+      protectedSite,
       [
         await readFile(host.site, "utf8"),
         `  - { kind: ssh, name: offsite, host: "${address}", port: ${port}, user: nobody, path: /srv, hostKey: "${hostKey}" }`,
@@ -273,17 +282,9 @@ describe("a site on PostgreSQL", { timeout: 900_000 }, () => {
         "",
       ].join("\n"),
     );
-    const named = ["--host", `root@${address}`, "--host-key", hostKey];
-    const done = await host.recovery("protect", "--site", site, ...named);
+    const done = await asProtected("protect");
     expect(done.exitCode, done.stderr).toBe(0);
-    const { stdout, stderr } = await host.recovery(
-      "backup",
-      "--site",
-      site,
-      ...named,
-      "--database",
-      "--json",
-    );
+    const { stdout, stderr } = await asProtected("backup", "--database", "--json");
     const { point } = JSON.parse(stdout) as { point: string };
     const folder = join(host.machine.rootDirectory, "var/backups/site", point);
     expect(JSON.parse(await readFile(join(folder, "MANIFEST.json"), "utf8")), stderr).toMatchObject({
@@ -298,7 +299,39 @@ describe("a site on PostgreSQL", { timeout: 900_000 }, () => {
     const roles = await opened("inventory.tar", "tar -xO database-admin.dump.roles.sql");
     expect(roles).toContain("CREATE ROLE chatbot");
     expect(roles).not.toContain("PASSWORD");
-    await host.recovery("protect", "--site", site, ...named, "--remove");
+  });
+
+  test("has no backup of a database whose dumping was killed in its middle, and says so", async () => {
+    // More than there is room for on the way to age, which is stopped: so pg_dump has begun, and does not come to its end.
+    await superuser("CREATE TABLE large AS SELECT md5(random()::text) FROM generate_series(1, 1500000)");
+    const killing = host.onHost(
+      "until pkill -STOP -x age; do :; done; timeout 60 bash -c 'until grep -qs pipe_write /proc/$(pgrep -x pg_dump)/wchan; do sleep 0.05; done'; pkill -KILL -x pg_dump; pkill -CONT -x age",
+    );
+    const { exitCode, stdout, stderr } = await asProtected("backup", "--database", "--json");
+    await killing;
+    await superuser("DROP TABLE large");
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain("database-admin.dump could not be backed up: it ended with 137");
+    expect(JSON.parse(stdout)).toMatchObject({ point: null, ok: false });
+    expect(await host.onHost("cd /var/backups/site && ls -A .backup && ls manual | wc -l")).toBe("lock\n1\n");
+  });
+
+  test("has all but the database in its backup while PostgreSQL is down, and says so", async () => {
+    await host.onHost("systemctl stop chatbot-worker postgresql@15-main");
+    const { exitCode, stdout, stderr } = await asProtected("backup", "--json");
+    await host.onHost("systemctl start postgresql@15-main chatbot-worker");
+    expect(exitCode).toBe(1);
+    expect(stderr).toMatch(
+      /^database-admin\.dump could not be backed up: psql said: .*Is the server running/m,
+    );
+    const { point } = JSON.parse(stdout) as { point: string };
+    const members = await host.onHost(`ls /var/backups/site/${point}`);
+    expect(members).toContain("uploads-1.tar.zst.age");
+    expect(members).not.toContain("database");
+    expect(await host.onHost(`jq -c .errors /var/backups/site/${point}/MANIFEST.json`)).toContain(
+      "database-admin.dump",
+    );
+    await asProtected("protect", "--remove");
   });
 
   test("gets its application back alone: the server of its database is not stopped, and no row changes", async () => {
