@@ -1,6 +1,6 @@
 import { siteIn } from "../../site-in.ts";
 import { execFileSync } from "node:child_process";
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
@@ -134,6 +134,33 @@ describe("a store", { timeout: 60_000 }, () => {
     ]);
     expect((await listed([], unsign))[0]?.notes).toEqual([
       "nobody vouches for it: site.yaml names no signers",
+    ]);
+  });
+
+  test("refuses a point that says it is of 2099, though the right key signed it", async () => {
+    const forge = (point: string) => {
+      const file = join(point, "MANIFEST.json");
+      const text = readFileSync(file, "utf8").replaceAll(/(?<=edAt": ")2026-03-01T02/g, "2099-01-01T02");
+      writeFileSync(file, text);
+      rmSync(`${file}.sig`);
+      execFileSync("ssh-keygen", [
+        "-q",
+        "-Y",
+        "sign",
+        "-f",
+        join(base, "host"),
+        "-n",
+        "recovery-stack",
+        file,
+      ]);
+      renameSync(point, join(point, "../20990101T020000Z"));
+    };
+    expect(verdicts(await listed([signer], forge))).toEqual([
+      [
+        "daily/20990101T020000Z",
+        "damaged",
+        "it says that it is of 2099-01-01T02:00:00Z, which is yet to come",
+      ],
     ]);
   });
 
