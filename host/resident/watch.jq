@@ -6,6 +6,7 @@
 #   read: {ID: {at, bad: [members whose bytes are not those that were stored]}},
 #   sent: [{store, instance, record: {point, members: [names]} or null}]: the newest good one that each store took, by instance of the unit,
 #   outcomes: {TIER: /var/lib/site-backup/TIER.json, null: none, "unreadable"}, said: {TIER: the last words of that backup},
+#   cutOff: {TIER: when one began that did not come to its end, well or not},
 #   units: {UNIT: {ActiveState, Result}} or null, disks: {PATH: percent in use, or null}, textfile: whether its folder is there }
 # State, /var/lib/site-backup/watch.json: docs/backups.md. Messages: {mail, webhook}: the text to send, or null.
 include "told";
@@ -84,10 +85,14 @@ def fault($read):
   ($tiers[].key as $tier | $in.outcomes[$tier] as $outcome | $in.units["site-backup@\($tier).service"] as $unit
     | ($outcome | type == "object" and (if has("packed") then .packed else .ok end) == false) as $unpacked
     | ($outcome | type == "object" and .ok == false) as $told
-    | select($unpacked or ($unit.ActiveState == "failed" and ($told | not)))
-    | (if $unpacked or $unit.Result == "exit-code" then $in.said[$tier] else null end // "it was ended (\($unit.Result // "nobody knows why"))") as $why
+    | ($unit.ActiveState == "failed" and $unit.Result != "exit-code") as $ended
+    | $in.cutOff[$tier] as $cutOff
+    | select($cutOff != null or $unpacked or $ended or ($unit.ActiveState == "failed" and ($told | not)))
+    | (if $ended then null elif $cutOff != null then "it was cut off: the server went down, or the unit was killed" else $in.said[$tier] end
+        // "it was ended (\($unit.Result // "nobody knows why"))") as $why
     | finding("failed-\($tier)"; 2; "the last \($tier) backup failed: \($why)"; "journalctl -u site-backup@\($tier); then make one: systemctl start site-backup@\($tier)")
-    | if $unpacked and ($outcome.endedAt | type) == "string" then .since = ($outcome.endedAt | (fromdateiso8601? // $now)) else . end),
+    | if $cutOff != null then .since = $cutOff
+      elif $unpacked and ($outcome.endedAt | type) == "string" then .since = ($outcome.endedAt | (fromdateiso8601? // $now)) else . end),
   ([$tiers[] | .key as $tier | .value.stores[] as $store | $in.outcomes[$tier] | objects | select((.sent | type) == "object" and .sent[$store] != null) | {$tier, $store, point, why: .sent[$store]}]
     | group_by(.store)[] | .[0].store as $store
     | finding("send-\($store)"; 1; "\($store) did not take \(map("\(.point // .tier)") | join(", ")): \(.[-1].why)"; "look at that server: its disk, its account, its sshd; the next backup is sent anew")),

@@ -1,4 +1,5 @@
 import { execa } from "execa";
+import { once } from "node:events";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -55,6 +56,51 @@ async function unit(instance: string): Promise<{ outcome: BackupOutcome; log: st
   };
 }
 
+/** Has somebody keep the database locked, as the unit `locking`. */
+const lockDatabase = () =>
+  host.onHost(
+    [
+      "systemctl stop chatbot-worker php8.2-fpm",
+      `systemd-run --quiet --uid=www-data --unit=locking bash -c "(echo 'PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; DELETE FROM audit_events;'; sleep 300) | sqlite3 -cmd '.timeout 60000' /var/www/chatbot/data/admin.db"`,
+      `while ${query("SELECT count(*) FROM agents").replace("5000", "0")} >/dev/null 2>&1; do :; done`,
+    ].join("; "),
+  );
+
+/** A second server that keeps backups, an account of the same host too: of uploads it takes one byte, and no more until it is told. */
+const slow = {
+  hasBegun: "until [ -e /srv/slow/begun ]; do sleep 0.05; done",
+  goesOn: "touch /srv/slow/goes-on",
+};
+const largeUpload = "/var/www/chatbot/data/uploads/large";
+const withSlowServer = <Result>(act: () => Promise<Result>): Promise<Result> =>
+  withOtherSettings(
+    [
+      "id slow >/dev/null 2>&1 || useradd --create-home slow",
+      "rm -rf /srv/slow; install -d -o slow -g slow -m 700 /srv/slow /srv/slow/kept /home/slow/.ssh",
+      `echo "restrict,command=\\"receive-slowly\\" $(cat key.pub)" >/home/slow/.ssh/authorized_keys`,
+      "sed 's/^offsite /slow /' /root/known_hosts >>known_hosts",
+      `jq '.stores.slow = .stores.offsite + {user: "slow"} | .tiers.manual.stores |= ["slow"] + .' /root/settings.json >settings.json`,
+      // More than there is room for on the way.
+      `head -c 8M /dev/urandom >${largeUpload}`,
+    ].join("; "),
+    async () => {
+      await place({
+        "/usr/local/bin/receive-slowly": [
+          "#!/bin/bash",
+          "slowly() { head -c 1; touch /srv/slow/begun; until [ -e /srv/slow/goes-on ]; do sleep 0.05; done; cat; }",
+          "if [[ $SSH_ORIGINAL_COMMAND == */uploads-* ]]; then slowly; else cat; fi | receive-backup /srv/slow/kept 1",
+        ].join("\n"),
+      });
+      return await act();
+    },
+  ).finally(() => host.onHost(`rm -f ${largeUpload}`));
+
+/** Does something while the host has other settings of its backups, as a command makes them; the right ones lie in /root meanwhile. */
+async function withOtherSettings<Result>(command: string, act: () => Promise<Result>): Promise<Result> {
+  await host.onHost(`cd /etc/site-backup && cp -p settings.json known_hosts /root && ${command}`);
+  return await act().finally(() => host.onHost("mv /root/{settings.json,known_hosts} /etc/site-backup"));
+}
+
 /** A secret that nothing but its own file may ever hold. */
 const planted = 'T0P-secret/with "quotes"'.replaceAll(/[ "]/g, "-");
 const listener = `<?php // The webhook and the dead-man's URL.
@@ -79,17 +125,25 @@ const curl = `#!/bin/sh
 { echo "$@"; env; } >>/srv/heard/arguments
 exec /usr/bin/curl "$@"`;
 
+/** Puts programs on the host. */
+async function place(files: Record<string, string>): Promise<void> {
+  for (const [path, text] of Object.entries(files))
+    await host.onHost(`cat >${path} <<'END'\n${text}\nEND\nchmod 755 ${path}`);
+}
+
 /** Has somebody listen on the host to what is told of its backups. */
 async function listen(): Promise<void> {
-  const files = {
+  await host.onHost("mkdir -p /srv/heard /srv/metrics");
+  await place({
     "/srv/heard/hook.php": listener,
     "/srv/heard/mail.php": mailServer,
     "/usr/local/bin/df": disk,
     "/usr/local/bin/curl": curl,
-  };
-  await host.onHost("mkdir -p /srv/heard /srv/metrics");
-  for (const [path, text] of Object.entries(files))
-    await host.onHost(`cat >${path} <<'END'\n${text}\nEND\nchmod 755 ${path}`);
+  });
+  // No hour comes in the middle of a test.
+  await host.onHost(
+    "cd /run/systemd/system && for timer in site-backup@hourly site-watch; do mkdir -p $timer.timer.d && printf '[Timer]\\nOnCalendar=\\nOnCalendar=2099-01-01\\n' >$timer.timer.d/never.conf; done; systemctl daemon-reload; systemctl try-restart 'site-*.timer'",
+  );
   await host.onHost(
     "systemd-run --quiet --unit=heard-hook php -S 127.0.0.1:9099 /srv/heard/hook.php; systemd-run --quiet --unit=heard-mail php /srv/heard/mail.php; for port in 9099 2525; do until (exec 3<>/dev/tcp/127.0.0.1/$port) 2>/dev/null; do :; done; done; : >/srv/heard/mail",
   );
@@ -97,6 +151,7 @@ async function listen(): Promise<void> {
 interface Watch {
   level: string;
   findings: { id: string; level: string; text: string }[];
+  newest: Record<string, Record<string, { point: string; store?: string } | null>>;
   channels: Record<string, { failing: { why: string } | null }>;
 }
 /** What was sent since the last time, by webhook, and what is known after a watch. */
@@ -383,15 +438,60 @@ describe("a living server", { timeout: 300_000 }, () => {
     );
   });
 
-  test("waits for a database that is locked, and in the end says so", async () => {
-    const lock = `(echo 'PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; DELETE FROM audit_events;'; sleep 300)`;
-    await host.onHost(
-      [
-        "systemctl stop chatbot-worker php8.2-fpm",
-        `systemd-run --quiet --uid=www-data --unit=locking bash -c "${lock} | sqlite3 -cmd '.timeout 60000' /var/www/chatbot/data/admin.db"`,
-        `while ${query("SELECT count(*) FROM agents").replace("5000", "0")} >/dev/null 2>&1; do :; done`,
-      ].join("; "),
+  test("lacks a database of which the copying was killed in its middle, and has the rest", async () => {
+    // More than can be copied before anybody sees that it has begun.
+    await host.onHost(query("CREATE TABLE large AS SELECT randomblob(128000000) AS bytes"));
+    const killing = host.onHost(
+      "until [ -e /var/tmp/systemd-private-*-site-backup@weekly.service-*/tmp/backup.*/copies/admin/database.db ]; do :; done; pkill -KILL -x sqlite3",
     );
+    const { outcome, log } = await unit("weekly");
+    await killing;
+    await host.onHost(query("DROP TABLE large; VACUUM"));
+    expect(outcome).toMatchObject({ ok: false, packed: false });
+    expect(log).toContain("database-admin.db could not be backed up: sqlite3 ended with 137");
+    const held = await host.onHost(`ls ${local}/${outcome.point ?? ""}`);
+    expect(held).toContain("uploads-1.tar.zst.age");
+    expect(held).not.toContain("database");
+    expect((await points()).find(({ id }) => id === outcome.point)).toMatchObject({ state: "partial" });
+  });
+
+  test("that is restarted in the middle of one has nothing of it, says so, and makes the next one", async () => {
+    expect((await unit("daily")).outcome).toMatchObject({ ok: true });
+    const before = await stored();
+    const offsite = "cd /srv/kept && find * .backup | sort";
+    const there = await host.onHost(offsite);
+    const boot = () => host.onHost("cat /proc/sys/kernel/random/boot_id").catch(() => "none");
+    const booted = (await boot()).trim();
+    await lockDatabase();
+    // Its uploads are packed while it waits for the database. It is told nothing, as when the power fails.
+    const making = `${local}/.backup/making`;
+    await host.onHost(
+      `systemctl start --no-block site-backup@daily; until [ -s ${making}/uploads-1.tar.zst.age ]; do sleep 0.05; done`,
+    );
+    const meanwhile = (await watch()).state.findings.map(({ id }) => id);
+    expect(meanwhile).not.toContain("failed-daily");
+    await host.onHost("systemctl reboot --force --force").catch(() => undefined);
+    await expect.poll(boot, { timeout: 60_000 }).toMatch(new RegExp(`^(?!none|${booted})`));
+    await listen();
+
+    const { heard: said } = await watch();
+    expect(said.map(textOf).join("\n")).toContain(
+      "NEW CRITICAL: the last daily backup failed: it was cut off",
+    );
+    expect(await host.onHost(`ls ${making}`)).toContain("uploads-1.tar.zst.age");
+    expect(await stored()).toBe(before);
+    expect(await host.onHost(offsite)).toBe(there);
+
+    const { outcome, log } = await unit("daily");
+    expect(outcome, log).toMatchObject({ ok: true, sent: { offsite: null } });
+    expect(await host.onHost(`ls -A ${local}/.backup; ls /var/tmp | grep site-backup || true`)).toBe(
+      "lock\n",
+    );
+    expect((await watch()).heard.map(textOf).join("\n")).toContain("OVER: the last daily backup failed");
+  });
+
+  test("waits for a database that is locked, and in the end says so", async () => {
+    await lockDatabase();
     await host.onHost(": >/srv/heard/requests");
     const { outcome, log } = await unit("hourly");
     await host.onHost("systemctl stop locking; systemctl start php8.2-fpm chatbot-worker");
@@ -446,17 +546,92 @@ describe("a living server", { timeout: 300_000 }, () => {
     expect(await stored()).toBe(before);
   });
 
-  test("says that another server does not take its backups, and has them all the same", async () => {
-    await host.onHost("mv /home/keeper/.ssh/authorized_keys /home/keeper/.ssh/away");
-    const { outcome } = await unit("hourly").finally(() =>
-      host.onHost("mv /home/keeper/.ssh/away /home/keeper/.ssh/authorized_keys"),
-    );
-    expect(outcome).toMatchObject({
-      ok: false,
-      sent: { offsite: expect.stringContaining("Permission denied") as string },
+  test.each([
+    ["refuses its key", "Permission denied", "mv /home/keeper/.ssh/authorized_keys /home/keeper/.ssh/away"],
+    ["is not there", "Connection refused", "sed -i '/\"port\":/s/:.*/: 1,/' settings.json"],
+    ["is another one", "Host key verification failed", "sed -i 's/ssh-ed25519 /&AAAA/' known_hosts"],
+  ])(
+    "says that a server which %s does not take its backups, and has them all the same",
+    async (_, why, does) => {
+      const { outcome } = await withOtherSettings(does, () => unit("hourly")).finally(() =>
+        host.onHost("cd /home/keeper/.ssh && [ ! -e away ] || mv away authorized_keys"),
+      );
+      expect(outcome).toMatchObject({
+        ok: false,
+        sent: { offsite: expect.stringContaining(why) as string },
+      });
+      expect(await host.onHost(`ls ${local}/${outcome.point ?? ""}`)).toContain("MANIFEST.json");
+    },
+  );
+
+  test("sends to a slow server beside the other, where the backup is there and counts long before, and the next one is made meanwhile", async () => {
+    await withSlowServer(async () => {
+      const backing = host.start("backup", "--site", host.site, ...named);
+      let [said, printed] = ["", ""];
+      backing.stderr?.on("data", (chunk) => (said += String(chunk)));
+      backing.stdout?.on("data", (chunk) => (printed += String(chunk)));
+      const ended = once(backing, "exit");
+      await expect.poll(() => said, { timeout: 60_000 }).toMatch(/^sent to offsite$/m);
+      await host.onHost(slow.hasBegun);
+      const id = /^sending (manual\/\w+) to slow$/m.exec(said)?.[1] ?? said;
+      expect(await host.onHost(`ls ${local}/${id}`)).toContain("MANIFEST.json");
+      expect((await points()).find((point) => point.id === id)).toMatchObject({
+        store: "offsite",
+        state: "complete",
+      });
+      const { state } = await watch();
+      expect(state.newest["database"]?.["elsewhere"]).toMatchObject({ point: id, store: "offsite" });
+      expect((await unit("hourly")).outcome).toMatchObject({ ok: true });
+      expect(said).not.toContain("sent to slow");
+      expect(backing.exitCode).toBeNull();
+
+      await host.onHost(slow.goesOn);
+      expect(await ended, said).toEqual([0, null]);
+      expect(printed).toBe(`made ${id}\nsent to slow\nsent to offsite\n`);
+      const there = (folder: string) => host.onHost(`cd ${folder}/${id} && sha256sum *`);
+      expect(await there("/srv/slow/kept")).toBe(await there(local));
     });
-    expect(await host.onHost(`ls ${local}/${outcome.point ?? ""}`)).toContain("MANIFEST.json");
   });
+
+  test.each([
+    ["takes nothing, and says that it lives", "less than 32 KiB a second", "true"],
+    ["falls silent", "not responding", "pkill -STOP -f '^sshd: slow'"],
+    ["is cut off in the middle of a file", "closed by remote host", "pkill -KILL -f '^sshd: slow'"],
+    [
+      "is still taking it when the backup is stopped",
+      "still on its way",
+      "systemctl stop site-backup@manual",
+    ],
+  ])(
+    "gives up a server that %s: nothing there counts, and the other one has the backup",
+    async (_, why, does) => {
+      // In seconds what takes minutes: the first word of either program counts.
+      await place({
+        "/usr/local/bin/timeout": `#!/bin/bash\nexec /usr/bin/timeout 8 "\${@:2}"`,
+        "/usr/local/bin/ssh": `#!/bin/bash\nexec /usr/bin/ssh -o ServerAliveInterval=1 "$@"`,
+      });
+      const { outcome, there } = await withSlowServer(async () => {
+        const [file, log] = ["json", "log"].map((ending) => `/var/lib/site-backup/manual.${ending}`);
+        await host.onHost(
+          `rm -f ${file} ${log}; systemctl start --no-block site-backup@manual; ${slow.hasBegun}; until grep -qsx 'sent to offsite' ${log}; do sleep 0.05; done; ${does}; while systemctl show --property=ActiveState --value site-backup@manual | grep -q activating; do sleep 0.05; done`,
+        );
+        const made = JSON.parse(await host.onHost(`cat ${file}`)) as BackupOutcome;
+        await host.onHost(`pkill -KILL -f '^sshd: slow'; ${slow.goesOn}`);
+        return {
+          outcome: made,
+          there: await host.onHost(
+            "until ! pgrep -u slow >/dev/null; do sleep 0.05; done; cd /srv/slow/kept && ls -A .backup && ls manual/*",
+          ),
+        };
+      }).finally(() => host.onHost("rm /usr/local/bin/timeout /usr/local/bin/ssh"));
+      expect(outcome).toMatchObject({
+        ok: false,
+        sent: { offsite: null, slow: expect.stringContaining(why) as string },
+      });
+      expect(there).toContain("database-admin.db.zst.age");
+      expect(there).not.toMatch(/received|uploads|MANIFEST/);
+    },
+  );
 
   test("finds a bit that flipped in what it stores, and tells no longer that it is alive", async () => {
     const flip = (id: string) => `${local}/${id}/config.tar.zst.age`;

@@ -3,17 +3,17 @@
 # store `store` by its environment, where alone the secret is, and says in `folder` where backups lie in it.
 secret=$(cat "/etc/site-backup/secrets/$(at secret)" 2>/dev/null) || { echo "its secret $(at secret) is not on this server"; exit 1; }
 
-objects() { # objects COMMAND ARGUMENT…: says why not
+objects() { # objects BYTES COMMAND ARGUMENT…: says why not
   local said
-  said=$(rclone --config= --contimeout=30s --timeout=2m --low-level-retries=3 --retries-sleep=5s "$@" 2>&1 >/dev/null) && return
+  said=$(bounded "$1" rclone --config= --contimeout=30s --timeout=2m --low-level-retries=3 --retries-sleep=5s "${@:2}" 2>&1 >/dev/null) && return
   # Without its clock, or what it says to a journal. What comes from a store may be a page, and one line of it tells.
-  { grep -oP '^( *RESPONSE Status|caused by): \K.*' <<<"$said" || grep -oP '^(\d{4}/\S+ \S+ |<\d>)([A-Z]+ *: )?\K.*' <<<"$said" || echo "${said:-rclone said nothing}"; } | tail -n 1 | tr -cd '[:print:]\n' | cut -c1-300
+  { grep '^given up after ' <<<"$said" || grep -oP '^( *RESPONSE Status|caused by): \K.*' <<<"$said" || grep -oP '^(\d{4}/\S+ \S+ |<\d>)([A-Z]+ *: )?\K.*' <<<"$said" || echo "${said:-rclone said nothing}"; } | tail -n 1 | tr -cd '[:print:]\n' | cut -c1-300
   exit 1
 }
 
 # Credentials that open nothing are told from those that do by a listing of what is not there: nothing that is put can be taken back.
-takes() { objects lsf --max-depth=1 --retries=1 --contimeout=10s "$folder/nothing"; }
+takes() { objects 0 lsf --max-depth=1 --retries=1 --contimeout=10s "$folder/nothing"; }
 
 put() { # put POINT FILE BYTES SHA256: rclone compares its length there; its bytes are for whoever verifies it
-  objects copyto --no-check-dest --ignore-checksum "$2" "$folder/$1/$2"
+  objects "$3" copyto --no-check-dest --ignore-checksum "$2" "$folder/$1/$2"
 }

@@ -13,6 +13,7 @@ takes() {
 
 put() { # put POINT FILE BYTES SHA256: it must answer with that hash
   local answer
-  answer=$("${way[@]}" "$1/$2 $3 $4" <"$2")
+  # At this level ssh says, too, that a server answers no more.
+  answer=$(bounded "$3" "${way[0]}" -o LogLevel=INFO "${way[@]:1}" "$1/$2 $3 $4" <"$2")
   [[ $answer == "received $4" ]] || { echo "it answered: $(head -c 200 <<<"$answer" | tr -cd '[:print:]')"; exit 1; }
 }

@@ -95,6 +95,7 @@ function facts() {
     read: readNow(points) as Record<string, { at: number; bad: string[] }>,
     sent: [sent("hourly", 10 * minute), sent("daily", 5 * hour)],
     outcomes: { hourly: outcome, daily: outcome } as Record<string, unknown>,
+    cutOff: {} as Record<string, number>,
     said: {} as Record<string, string | null>,
     units: units as Record<string, { ActiveState: string; Result?: string }> | null,
     disks: { "/": 79 } as Record<string, number | null>,
@@ -217,6 +218,28 @@ describe("found is", () => {
         given.said["daily"] = "words of long ago";
       }),
     ).toEqual(["critical failed-daily: the last daily backup failed: it was ended (oom-kill)"]);
+    // The one before had come to its end, but not to a store.
+    expect(
+      found((given) => {
+        given.outcomes["daily"] = { ...outcome, ok: false, sent: { offsite: "no route to host" } };
+        given.units = {
+          ...units,
+          "site-backup@daily.service": { ActiveState: "failed", Result: "signal" },
+        };
+      }),
+    ).toContain("critical failed-daily: the last daily backup failed: it was ended (signal)");
+  });
+
+  test("one that the server went down with, though the one before was well and no unit has failed since", () => {
+    const began = now - 40 * minute;
+    expect(watched((given) => (given.cutOff["daily"] = began)).state.findings).toMatchObject([
+      {
+        id: "failed-daily",
+        level: "critical",
+        text: "the last daily backup failed: it was cut off: the server went down, or the unit was killed",
+        since: began,
+      },
+    ]);
   });
 
   test("a store that did not take one, which is no failure of the backup itself", () => {
