@@ -594,20 +594,21 @@ describe("a living server", { timeout: 300_000 }, () => {
   });
 
   test.each([
-    ["takes nothing, and says that it lives", "less than 32 KiB a second", "true"],
-    ["falls silent", "not responding", "pkill -STOP -f '^sshd: slow'"],
-    ["is cut off in the middle of a file", "closed by remote host", "pkill -KILL -f '^sshd: slow'"],
+    ["takes nothing, and says that it lives", "less than 32 KiB a second", "true", 8],
+    ["falls silent", "not responding", "pkill -STOP -f '^sshd: slow'", 120],
+    ["is cut off in the middle of a file", "closed by remote host", "pkill -KILL -f '^sshd: slow'", 120],
     [
       "is still taking it when the backup is stopped",
       "still on its way",
       "systemctl stop site-backup@manual",
+      120,
     ],
   ])(
     "gives up a server that %s: nothing there counts, and the other one has the backup",
-    async (_, why, does) => {
+    async (_, why, does, limitSeconds) => {
       // In seconds what takes minutes: the first word of either program counts.
       await place({
-        "/usr/local/bin/timeout": `#!/bin/bash\nexec /usr/bin/timeout 8 "\${@:2}"`,
+        "/usr/local/bin/timeout": `#!/bin/bash\nexec /usr/bin/timeout ${limitSeconds} "\${@:2}"`,
         "/usr/local/bin/ssh": `#!/bin/bash\nexec /usr/bin/ssh -o ServerAliveInterval=1 "$@"`,
       });
       const { outcome, there } = await withSlowServer(async () => {
