@@ -24,7 +24,7 @@ export interface RcloneStore {
     /** What rclone must be told so that a listing has all versions. */
     all: Record<string, string>;
     /** What the store held at first: of a listing of all versions one entry for each name. */
-    first: (entries: Entry[]) => Entry[];
+    first: (entries: Entry[], folder: string) => Entry[];
     /** What rclone must be told to see the store as it was at a moment. */
     at: (moment: Date) => Record<string, string>;
   };
@@ -93,7 +93,7 @@ async function list(store: RcloneStore, folder: string, ...options: string[]): P
   if (exitCode === notFound) throw unreadable(store, store.noFolder.why, store.noFolder.next);
   if (exitCode !== 0) throw unreadable(store, why, store.noFolder.next);
   const entries = entriesSchema.parse(JSON.parse(stdout));
-  return versions ? versions.first(entries) : entries;
+  return versions ? versions.first(entries, folder) : entries;
 }
 
 const byName = (one: { name: string }, other: { name: string }) => (one.name < other.name ? -1 : 1);

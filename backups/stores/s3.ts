@@ -1,4 +1,5 @@
 import type { Store } from "../../site/schema.ts";
+import { timeOfFolder } from "../judge-folder.ts";
 import type { Entry, RcloneStore } from "./rclone.ts";
 
 type S3Store = Extract<Store, { kind: "s3" }>;
@@ -55,22 +56,41 @@ function ownCredentials(): Record<string, string> {
 /** How rclone names a version that is not the newest: `config.tar.zst-v2026-03-01-020000-123.age`. */
 const versionPattern = /-v(\d{4})-(\d\d)-(\d\d)-(\d\d)(\d\d)(\d\d)-(\d{3})(?=\.[^./]*$|$)/;
 
+const hourMilliseconds = 3_600_000;
+
 /**
- * Of a listing that has all versions of all objects the oldest of each. An object whose own name looks like that of a version, and that
- * came at another time than it says, is none, and is left out: else whoever may write could put an older one before what was there, and
- * rclone, which takes it for a version too, could not read it.
+ * Of a listing of `folder` that has all versions of all objects the oldest of each, and the folders. Whoever may write must not come before
+ * what was there, or will be:
+ * - An object whose own name looks like that of a version, and that came at another time than it says, is none, and is left out; rclone,
+ *   which takes it for a version too, could not read it.
+ * - What lies in the folder of a restore point and is more than an hour older than that was put there before: it counts only where nothing
+ *   came since.
+ * - An object may have the name of a folder. They are two.
  */
-export function firstVersions(entries: readonly Entry[]): Entry[] {
+export function firstVersions(entries: readonly Entry[], folder: string): Entry[] {
   const first = new Map<string, Entry>();
   for (const entry of entries) {
+    if (entry.IsDir) continue;
     const claimed = timeOfVersion(entry.Name);
     if (claimed !== undefined && claimed !== entry.ModTime.getTime()) continue;
     const bare = (name: string) => name.replace(versionPattern, "");
     const version = { ...entry, Name: bare(entry.Name), Path: bare(entry.Path) };
     const known = first.get(version.Path);
-    if (known === undefined || version.ModTime < known.ModTime) first.set(version.Path, version);
+    const begun = timeOfPoint(`${folder}/${version.Path}`) - hourMilliseconds;
+    const rank = ({ ModTime: time }: Entry) => [time.getTime() < begun ? 1 : 0, time.getTime()] as const;
+    if (known === undefined || isLess(rank(version), rank(known))) first.set(version.Path, version);
   }
-  return [...first.values()];
+  return [...entries.filter((entry) => entry.IsDir), ...first.values()];
+}
+
+function isLess(one: readonly [number, number], other: readonly [number, number]): boolean {
+  return one[0] === other[0] ? one[1] < other[1] : one[0] < other[0];
+}
+
+/** When the restore point began in whose folder this lies; long ago of what lies in none. */
+function timeOfPoint(path: string): number {
+  const folder = path.split("/").at(-2) ?? "";
+  return Date.parse(timeOfFolder(folder) ?? "1970-01-01T00:00:00Z");
 }
 
 function timeOfVersion(name: string): number | undefined {

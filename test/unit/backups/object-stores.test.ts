@@ -79,7 +79,7 @@ test("of all versions of an object the first counts, under the object's own name
     entry("20260301T020000Z/config.tar.zst.age", "2026-03-03T00:00:00Z", 30),
     entry("20260301T020000Z/MANIFEST.json", "2026-03-01T02:00:06Z", 40),
   ];
-  expect(firstVersions(listing)).toEqual([
+  expect(firstVersions(listing, "daily")).toEqual([
     entry("20260301T020000Z/config.tar.zst.age", "2026-03-01T02:00:05Z", 10),
     entry("20260301T020000Z/MANIFEST.json", "2026-03-01T02:00:06Z", 40),
   ]);
@@ -88,7 +88,24 @@ test("of all versions of an object the first counts, under the object's own name
 test("an object that is only called like an older version puts nothing in the place of what was there", () => {
   const there = entry("p/MANIFEST.json", "2026-03-01T02:00:06Z");
   const forged = entry("p/MANIFEST-v2000-01-01-000000-000.json", "2026-03-05T00:00:00Z");
-  expect(firstVersions([forged, there])).toEqual([there]);
+  expect(firstVersions([forged, there], "daily")).toEqual([there]);
+});
+
+test("an object that is called like a tier's folder, or a restore point's, takes the place of neither", () => {
+  const folder = { ...entry("20260301T020000Z", "2026-11-27T00:00:00Z", -1), IsDir: true };
+  const file = entry("20260301T020000Z", "2026-03-05T00:00:00Z");
+  expect(firstVersions([file, folder], "daily")).toEqual([folder, file]);
+});
+
+test("what was put into the folder of a restore point long before its time does not count once the point has come", () => {
+  const planted = entry("20260301T020000Z/MANIFEST-v2026-02-01-000000-000.json", "2026-02-01T00:00:00Z");
+  const there = entry("20260301T020000Z/MANIFEST.json", "2026-03-01T02:10:00Z", 9);
+  expect(firstVersions([planted, there], "daily")).toEqual([there]);
+  const alone = { ...planted, Name: "MANIFEST.json", Path: "20260301T020000Z/MANIFEST.json" };
+  expect(firstVersions([planted], "daily")).toEqual([alone]);
+  // The folder of one point, as it is listed to be fetched.
+  const within = (of: Entry) => ({ ...of, Path: of.Name });
+  expect(firstVersions([within(planted), within(there)], "daily/20260301T020000Z")).toEqual([within(there)]);
 });
 
 test("whatever is put over objects later, what is read stays as it was", () => {
@@ -108,7 +125,10 @@ test("whatever is put over objects later, what is read stays as it was", () => {
           Name: versioned(original.ModTime).slice(2),
           Path: versioned(original.ModTime),
         };
-        const seen = firstVersions([forged, ...others, entry(original.Path, "2027-01-01T00:00:00Z", 8), old]);
+        const seen = firstVersions(
+          [forged, ...others, entry(original.Path, "2027-01-01T00:00:00Z", 8), old],
+          "daily",
+        );
         expect(seen.find(({ Path: path }) => path === original.Path)).toEqual(original);
       },
     ),
