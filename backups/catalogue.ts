@@ -147,8 +147,7 @@ async function readFolder(
         tier,
         name,
         storedAt: files.find((file) => file.name === "MANIFEST.json")?.modifiedAt ?? modifiedAt,
-        firstAt: new Date(Math.min(...files.map((file) => file.modifiedAt.getTime()))),
-        files: again(id) ? await hashed(files, reading) : files.map(({ name, bytes }) => ({ name, bytes })),
+        files: again(id) ? await hashed(files, reading) : files.map(asArrived),
         oddities: entries.flatMap((entry) => ("reason" in entry ? [entry] : [])),
         manifest: manifest && {
           text: manifest.toString("utf8"),
@@ -190,6 +189,8 @@ async function whole(bytes: AsyncIterable<Buffer>): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
+const asArrived = ({ name, bytes, modifiedAt }: StoredFile) => ({ name, bytes, arrivedAt: modifiedAt });
+
 /** The files of a folder, each read from end to end; one that changes meanwhile has no hash that could be right. */
 async function hashed(files: StoredFile[], { opened, say, signal }: Reading): Promise<FolderFacts["files"]> {
   return inTurns(files, 1, async (file) => {
@@ -201,7 +202,7 @@ async function hashed(files: StoredFile[], { opened, say, signal }: Reading): Pr
       }
       return hash.digest("hex");
     });
-    return { name: file.name, bytes: file.bytes, sha256: sha256 ?? "unknown: it changed while it was read" };
+    return { ...asArrived(file), sha256: sha256 ?? "unknown: it changed while it was read" };
   });
 }
 

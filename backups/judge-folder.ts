@@ -10,10 +10,8 @@ export interface FolderFacts {
   name: string;
   /** When its MANIFEST.json, the last of its files, arrived in the store; of one without, the folder itself. */
   storedAt: Date;
-  /** When the first of its files arrived there. */
-  firstAt: Date;
-  /** Regular files in it; with their hashes when they were read to their ends. */
-  files: { name: string; bytes: number; sha256?: string }[];
+  /** Regular files in it, and when each arrived; with their hashes when they were read to their ends. */
+  files: { name: string; bytes: number; arrivedAt: Date; sha256?: string }[];
   /** What else lies in it, with what it is: `{name: "config.tar.zst", reason: "a link"}`. */
   oddities: { name: string; reason: string }[];
   manifest: { text: string; sha256: string } | null;
@@ -108,11 +106,16 @@ function kindOf(files: readonly { name: string }[]): RestorePoint["kind"] {
 
 /** A point dated 2099 must not be the newest for ever, and an old one must not come again as that of today. */
 function untimeliness(
-  { startedAt, endedAt }: PointManifest,
-  { storedAt, firstAt }: FolderFacts,
+  { startedAt, endedAt, members }: PointManifest,
+  { storedAt, files }: FolderFacts,
   now: Date,
 ): string | null {
   const [started, ended] = [Date.parse(startedAt), Date.parse(endedAt)];
+  // What else lies there is nobody's, and says nothing of it.
+  const own = new Set([...members.map(({ name }) => name), "MANIFEST.json"]);
+  const firstAt = files
+    .filter(({ name }) => own.has(name))
+    .reduce((first, { arrivedAt }) => (arrivedAt < first ? arrivedAt : first), storedAt);
   const [first, arrived] = [firstAt.getTime(), storedAt.getTime()];
   // An hour for clocks that differ. On its way it may be longer: a large one is, over a slow line.
   if (started > now.getTime() + hourMilliseconds)
@@ -136,10 +139,14 @@ function brokenness(
   { name, bytes, sha256 }: PointManifest["members"][number],
   facts: FolderFacts,
 ): string | null {
-  const odd = facts.oddities.find((oddity) => oddity.name === name);
-  if (odd !== undefined) return `${name} is ${odd.reason}, not a file`;
   const file = facts.files.find((one) => one.name === name);
-  if (file === undefined) return `its manifest names ${name}, which is not there`;
+  if (file === undefined) {
+    // In a bucket there may be both.
+    const odd = facts.oddities.find((oddity) => oddity.name === name);
+    return odd === undefined
+      ? `its manifest names ${name}, which is not there`
+      : `${name} is ${odd.reason}, not a file`;
+  }
   if (file.bytes !== bytes) return `${name} has ${file.bytes} bytes, and its manifest says ${bytes}`;
   return file.sha256 === undefined || file.sha256 === sha256
     ? null

@@ -14,17 +14,19 @@ const now = new Date("2026-03-02T00:00:00Z");
 const good: SignatureVerdict = { fault: null };
 const manifestSha256 = "d".repeat(64);
 
+/** When its files arrive, unless it is said otherwise. */
+const arrivedAt = new Date("2026-03-01T02:00:05Z");
+
 function facts(written: PointManifest = manifest(), changes: Partial<FolderFacts> = {}): FolderFacts {
   return {
     store: "disk",
     tier: "daily",
     name: "20260301T020000Z",
     storedAt: new Date("2026-03-01T02:10:05Z"),
-    firstAt: new Date("2026-03-01T02:00:05Z"),
     files: [
-      { name: "MANIFEST.json", bytes: 900 },
-      { name: "MANIFEST.json.sig", bytes: 300 },
-      ...written.members.map(({ name, bytes }) => ({ name, bytes })),
+      { name: "MANIFEST.json", bytes: 900, arrivedAt },
+      { name: "MANIFEST.json.sig", bytes: 300, arrivedAt },
+      ...written.members.map(({ name, bytes }) => ({ name, bytes, arrivedAt })),
     ],
     oddities: [],
     manifest: { text: JSON.stringify(written), sha256: manifestSha256 },
@@ -104,7 +106,8 @@ test("a folder without a manifest is damaged, and counts as the whole site that 
 });
 
 const files = facts().files;
-const file = (name: string) => files.find((one) => one.name === name) ?? { name, bytes: 0 };
+const file = (name: string) => files.find((one) => one.name === name) ?? { name, bytes: 0, arrivedAt };
+const allArrived = (time: string) => files.map((one) => ({ ...one, arrivedAt: new Date(time) }));
 const without = (name: string) => files.filter((one) => one.name !== name);
 
 test.each<[what: string, written: Partial<PointManifest>, changes: Partial<FolderFacts>, verdict: string]>([
@@ -136,10 +139,27 @@ test.each<[what: string, written: Partial<PointManifest>, changes: Partial<Folde
   [
     "dated back",
     {},
-    { firstAt: new Date("2026-03-01T03:10:01Z"), storedAt: new Date("2026-03-01T03:10:02Z") },
+    { files: allArrived("2026-03-01T03:10:01Z"), storedAt: new Date("2026-03-01T03:10:02Z") },
     "damaged: it says that it ended at 2026-03-01T02:10:00Z, and it came into the store at 2026-03-01T03:10:01.000Z: dated back, or copied without its times (cp -a and rclone copy keep them)",
   ],
-  ["an hour late", {}, { firstAt: new Date("2026-03-01T03:10:00Z") }, "complete: "],
+  [
+    "an hour late",
+    {},
+    { files: allArrived("2026-03-01T03:10:00Z"), storedAt: new Date("2026-03-01T03:10:01Z") },
+    "complete: ",
+  ],
+  [
+    "beside which something else lies for long",
+    {},
+    { files: [...files, { name: "x", bytes: 1, arrivedAt: new Date("2020-01-01T00:00:00Z") }] },
+    "complete: ",
+  ],
+  [
+    "with an object of a bucket below the name of a member",
+    {},
+    { oddities: [{ name: "config.tar.zst.age", reason: "a folder" }] },
+    "complete: ",
+  ],
   ["a day on its way", {}, { storedAt: new Date("2026-03-02T02:00:05Z") }, "complete: "],
   [
     "completed long after it was cut off",
@@ -157,7 +177,7 @@ test.each<[what: string, written: Partial<PointManifest>, changes: Partial<Folde
   [
     "with a member of another size",
     {},
-    { files: [...without("config.tar.zst.age"), { name: "config.tar.zst.age", bytes: 41 }] },
+    { files: [...without("config.tar.zst.age"), { name: "config.tar.zst.age", bytes: 41, arrivedAt }] },
     "damaged: config.tar.zst.age has 41 bytes, and its manifest says 40",
   ],
   [
@@ -192,9 +212,9 @@ test("what an operator should know all the same stands in its notes", () => {
     { members: clear, warnings: ["uploads-1.tar: uploads/a: file changed as we read it", "another"] },
     {
       files: [
-        { name: "MANIFEST.json", bytes: 900 },
-        { name: "notes.txt", bytes: 1 },
-        ...clear.map(({ name, bytes }) => ({ name, bytes })),
+        { name: "MANIFEST.json", bytes: 900, arrivedAt },
+        { name: "notes.txt", bytes: 1, arrivedAt },
+        ...clear.map(({ name, bytes }) => ({ name, bytes, arrivedAt })),
       ],
     },
     null,
