@@ -3,7 +3,7 @@ import { open, readdir, realpath, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { exitCodes, OperatorError } from "../../site/operator-error.ts";
 import type { Store } from "../../site/schema.ts";
-import type { StoredFile, StoredOddity, StoreReader } from "./store.ts";
+import { printable, type StoredFile, type StoredOddity, type StoreReader, unprintable } from "./store.ts";
 
 type DirectoryStore = Extract<Store, { kind: "directory" }>;
 
@@ -41,6 +41,7 @@ async function listDirectory(store: string, directory: string): Promise<(StoredF
 }
 
 async function look(directory: string, name: string): Promise<StoredFile | StoredOddity> {
+  if (printable(name) !== name) return unprintable(name, new Date(0));
   try {
     // With links resolved: what is read is what was looked at.
     const path = await realpath(join(directory, name));

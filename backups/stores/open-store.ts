@@ -1,4 +1,5 @@
 import type { Store } from "../../site/schema.ts";
+import { exitCodes, OperatorError } from "../../site/operator-error.ts";
 import { readSecrets, type SecretSources } from "../../site/secrets.ts";
 import { azureBlobStore } from "./azure-blob.ts";
 import { directoryStore } from "./directory.ts";
@@ -38,8 +39,19 @@ function secretOf(loaded: SecretSources, name: string): Promise<string> {
   if (asked !== undefined) return asked;
   const reading = last
     .catch(() => undefined)
-    .then(async () => (await readSecrets(loaded, [name]))[name] ?? "");
+    .then(async () => plain(name, (await readSecrets(loaded, [name]))[name] ?? ""));
   last = reading;
   known.set(key, reading);
   return reading;
+}
+
+/** As keys and tokens are. What is not, programs quote whole when they complain of it. */
+function plain(name: string, value: string): string {
+  if (!/\p{Cc}/u.test(value)) return value;
+  throw new OperatorError(
+    exitCodes.missingHere,
+    `the secret ${name} opens no store`,
+    "it has a line break, or another control character, in it",
+    "look at what its source gives: one line is wanted",
+  );
 }

@@ -5,7 +5,7 @@ import { execa, type Options } from "execa";
 import { z } from "zod";
 import { exitCodes, OperatorError } from "../../site/operator-error.ts";
 import { rcloneEnvironment, type RcloneRemote } from "../../ssh/rclone-remote.ts";
-import type { StoredFile, StoredOddity, StoreReader } from "./store.ts";
+import { printable, type StoredFile, type StoredOddity, type StoreReader, unprintable } from "./store.ts";
 
 /** A store that rclone reads. Its bytes pass through; no copy of them is made here. */
 export interface RcloneStore {
@@ -30,8 +30,10 @@ export interface RcloneStore {
   };
 }
 
-/** Whoever does not list a folder in this time is not waited for. */
-const listSeconds = 60;
+/** Whoever does not answer in this time is not waited for. */
+const answerSeconds = 60;
+/** Whoever may write may have put millions of objects there. */
+const listSeconds = 300;
 const flags = [
   "--config=",
   "--checkers=4",
@@ -89,7 +91,7 @@ async function list(store: RcloneStore, folder: string, ...options: string[]): P
   const seen = versions ? { ...remote, environment: { ...remote.environment, ...versions.all } } : remote;
   // What kind of file it is, some stores tell only when asked for each.
   const command = ["lsjson", "--no-mimetype", ...options, below(seen, folder).path];
-  const { exitCode, stdout, why } = await rclone(command, seen);
+  const { exitCode, stdout, why } = await rclone(command, seen, "", listSeconds);
   if (exitCode === notFound) throw unreadable(store, store.noFolder.why, store.noFolder.next);
   if (exitCode !== 0) throw unreadable(store, why, store.noFolder.next);
   const entries = entriesSchema.parse(JSON.parse(stdout));
@@ -146,6 +148,7 @@ async function readMany(
 
 function listed({ remote, place }: RcloneStore, entry: Entry, folder = "."): StoredFile | StoredOddity {
   const { Name: name, Size: bytes, ModTime: modifiedAt, IsDir: isFolder } = entry;
+  if (printable(name) !== name) return unprintable(name, modifiedAt);
   if (isFolder) return { name, modifiedAt, isFolder, reason: "a folder" };
   // Nothing else tells over sftp. A name does not: `latest` is a link. Who exchanges a file for one of the same size and
   // time gains nothing: the host hashes what it fetches, and refuses what is not the pinned archive.
@@ -185,7 +188,7 @@ async function read<Result>(
   if (exitCode !== 0) {
     throw unreadable(
       store,
-      `${file.name} broke off after ${bytes} of ${file.bytes} bytes: ${lastWords(stderr)}`,
+      `${file.name} broke off after ${bytes} of ${file.bytes} bytes: ${lastWords(stderr, remote)}`,
       "run the same command again: what was read to its end is not read again",
     );
   }
@@ -209,18 +212,19 @@ function surroundings(remote: RcloneRemote) {
   } satisfies Options;
 }
 
-/** Runs rclone to its end, within a minute. Throws OperatorError when it is not there. */
+/** Runs rclone to its end, for so long. Throws OperatorError when it is not there. */
 async function rclone(
   command: string[],
   remote: RcloneRemote,
   input = "",
+  seconds = answerSeconds,
 ): Promise<{ exitCode: number | undefined; stdout: string; why: string }> {
   const ended = await execa("rclone", [...flags, ...command], {
     ...surroundings(remote),
     stdin: "pipe",
     input,
     encoding: "utf8",
-    timeout: listSeconds * 1000,
+    timeout: seconds * 1000,
   });
   if (ended.code === "ENOENT") {
     throw new OperatorError(
@@ -230,20 +234,27 @@ async function rclone(
       "install it: apt-get install rclone",
     );
   }
-  const why = ended.timedOut ? `it did not answer within ${listSeconds} s` : lastWords(ended.stderr);
+  const why = ended.timedOut ? `it did not answer within ${seconds} s` : lastWords(ended.stderr, remote);
   return { exitCode: ended.exitCode, stdout: ended.stdout, why };
 }
 
-/** The last that rclone said, without the time, or the level for a journal, that it puts before it. What comes from a store may be a page, and one line of it tells. */
-function lastWords(stderr: string | Uint8Array): string {
+/**
+ * The last that rclone said, without the time, or the level for a journal, that it puts before it, and without secrets. What comes from a
+ * store may be a page, and one line of it tells; of a connection to Azure that failed, the last.
+ */
+export function lastWords(stderr: string | Uint8Array, { environment }: RcloneRemote): string {
   const text = typeof stderr === "string" ? stderr : Buffer.from(stderr).toString();
   const lines = text.trim().split("\n");
   const cause = lines
     .findLast((line) => /^( *RESPONSE Status|caused by): /.test(line))
     ?.replace(/^.*?: /, "");
-  const line =
-    cause ?? lines.findLast((line) => /^(\d{4}\/\d\d\/\d\d |<\d>)/.test(line)) ?? lines.at(-1) ?? "";
-  return line.replace(/^([\d/]+ [\d:]+ |<\d>)(\w+ *: )?/, "") || "rclone said nothing";
+  const dated = text.includes("pipeline.NewError")
+    ? undefined
+    : lines.findLast((line) => /^(\d{4}\/\d\d\/\d\d |<\d>)/.test(line));
+  const line = (cause ?? dated ?? lines.at(-1) ?? "").replace(/^([\d/]+ [\d:]+ |<\d>)([A-Z]+ *: )?/, "");
+  const secret = environment["RCLONE_CONFIG_STORE_SECRET_ACCESS_KEY"] ?? "";
+  const masked = secret === "" ? line : line.replaceAll(secret, "[masked]");
+  return printable(masked.replaceAll(/sig=[^&" ]*/g, "sig=[masked]")) || "rclone said nothing";
 }
 
 function unreadable({ name }: RcloneStore, why: string, next: string): OperatorError {

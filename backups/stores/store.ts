@@ -19,6 +19,21 @@ export interface StoredOddity {
   isFolder: boolean;
 }
 
+/** What whoever fills a store may have written, as a terminal can show it: with no character that it acts on. */
+export function printable(text: string): string {
+  return text.replaceAll(/[\p{Cc}\p{Bidi_Control}]/gu, "\u{fffd}");
+}
+
+/** Something whose name no backup has. */
+export function unprintable(name: string, modifiedAt: Date): StoredOddity {
+  return {
+    name: printable(name),
+    modifiedAt,
+    isFolder: false,
+    reason: "a name with control characters in it",
+  };
+}
+
 /** A store as it is read. */
 export interface StoreReader {
   /**

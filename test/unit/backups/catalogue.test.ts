@@ -323,6 +323,16 @@ test("a file that changes while it is read is damaged, and read anew the next ti
   expect((await only()).reason).toContain("cut short");
 });
 
+test("a name that a terminal would act on is listed without that, and is no backup", async () => {
+  writeFileSync(join(folder, "full_backup_20251103_120000\u001b]0;x\u0007.tar.gz"), "x");
+  expect(await list()).toMatchObject([
+    {
+      file: "full_backup_20251103_120000\ufffd]0;x\ufffd.tar.gz",
+      state: "foreign",
+    },
+  ]);
+});
+
 test("a store that is not there is missing here", async () => {
   const nowhere: Store = { ...store(), path: "nowhere" };
   await expect(listPoints(nowhere, siteIn(base), anybody)).rejects.toMatchObject({ exitCode: 3 });

@@ -1,8 +1,9 @@
 import fc from "fast-check";
-import { afterEach, expect, test, vi } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { azureBlobStore } from "../../../backups/stores/azure-blob.ts";
-import type { Entry } from "../../../backups/stores/rclone.ts";
+import { type Entry, lastWords } from "../../../backups/stores/rclone.ts";
 import { firstVersions, s3Store } from "../../../backups/stores/s3.ts";
+import { openStore } from "../../../backups/stores/open-store.ts";
 import { siteSchema, type Store } from "../../../site/schema.ts";
 
 type StoreOf<Kind> = Extract<Store, { kind: Kind }>;
@@ -25,6 +26,7 @@ test("a bucket is read with the reader's key, in its region, and never made", ()
       RCLONE_CONFIG_STORE_REGION: "eu-central-1",
       RCLONE_CONFIG_STORE_ACCESS_KEY_ID: "AKIAEXAMPLE",
       RCLONE_CONFIG_STORE_SECRET_ACCESS_KEY: "the secret",
+      RCLONE_CONFIG_STORE_LIST_URL_ENCODE: "true",
       RCLONE_CONFIG_STORE_NO_CHECK_BUCKET: "true",
     },
   });
@@ -171,4 +173,51 @@ test.each([
   ],
 ])("a store with %s is refused", (_, written) => {
   expect(siteSchema.shape.stores.safeParse([{ name: "bucket", ...written }]).success).toBe(false);
+});
+
+describe("what rclone says is told by the line that tells why, without a secret", () => {
+  const { remote } = s3Store(bucket({ reader }), "wJalrXUtnFEMI/K7MDENG");
+  test.each([
+    [
+      "of S3, with its error on one line and its numbers on the next",
+      "2026/11/26 22:00:00 ERROR : f: Failed to copy: x\n2026/11/26 22:00:01 Failed to copyto: AccessDenied: Access Denied\n\tstatus code: 403, request id: x",
+      "Failed to copyto: AccessDenied: Access Denied",
+    ],
+    [
+      "to a journal",
+      "<3>ERROR : f: bad\n<3>ERROR : Attempt 1/1 failed with 1 errors and: AccessDenied\n\tstatus code: 403",
+      "Attempt 1/1 failed with 1 errors and: AccessDenied",
+    ],
+    [
+      "of Azure, a page",
+      "2026/11/26 22:00:01 Failed to copyto: -> azblob.newStorageError, x.go:42\n   RESPONSE Status: 403 Not permitted.\n   X-Ms-Error-Code: [y]",
+      "403 Not permitted.",
+    ],
+    [
+      "of a connection to Azure that failed, with a token in it",
+      '2026/11/26 22:00:01 Failed to create file system: -> github.com/Azure/azure-pipeline-go/pipeline.NewError, error.go:157\nHTTP request failed\n\nHead "https://a.example/kept?sp=rl&sig=SECRET%3D&timeout=3": dial tcp: connection refused',
+      'Head "https://a.example/kept?sp=rl&sig=[masked]&timeout=3": dial tcp: connection refused',
+    ],
+    [
+      "with a key in it, and what a terminal acts on",
+      "2026/11/26 22:00:01 Failed: wJalrXUtnFEMI/K7MDENG \u001b[31m",
+      "Failed: [masked] \ufffd[31m",
+    ],
+    ["nothing", "", "rclone said nothing"],
+  ])("%s", (_, stderr, expected) => {
+    expect(lastWords(stderr, remote)).toBe(expected);
+  });
+});
+
+test("a token over two lines opens no store, and is not handed to a program that would quote it", async () => {
+  vi.stubEnv("TOKEN", "sp=rl\n&sig=SECRET");
+  const store = parsed({
+    ...{ kind: "azure-blob", name: "container", path: "club", reader: "TOKEN" },
+    container: "https://club.blob.core.windows.net/kept",
+  }) as StoreOf<"azure-blob">;
+  const site = { secrets: [{ name: "TOKEN", from: "env:TOKEN" }] };
+  await expect(openStore(store, { directory: "/two-lines", site })).rejects.toMatchObject({
+    exitCode: 3,
+    why: "it has a line break, or another control character, in it",
+  });
 });
