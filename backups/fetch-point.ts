@@ -103,21 +103,25 @@ async function fetchFolder(
     return hash;
   };
   try {
+    const signature = entries.filter(({ name }) => name === "MANIFEST.json.sig");
     const files = [
       ...point.members.map(({ path: name, sha256 = "" }) => ({ name, sha256 })),
       { name: "MANIFEST.json", sha256: point.manifestSha256 },
+      // Nothing names its hash. It must be there all the same: a copy without is nobody's.
+      ...signature.map(({ name }) => ({ name, sha256: undefined })),
     ];
     for (const { name, sha256 } of files) {
       const hash = await take(name);
-      if (hash === sha256) continue;
+      if (hash !== undefined && hash === (sha256 ?? hash)) continue;
       throw new OperatorError(
         exitCodes.failed,
         `${point.file} was not fetched: ${name} is not what was listed`,
-        hash === undefined ? "it was changed or taken away" : `its sha256 is ${hash}, and was ${sha256}`,
+        hash === undefined
+          ? "it was changed or taken away"
+          : `its sha256 is ${hash}, and was ${sha256 ?? "another"}`,
         `see what it is worth now: npx recovery points verify ${point.id}`,
       );
     }
-    await take("MANIFEST.json.sig");
     await rename(draft, path);
   } finally {
     await rm(draft, { recursive: true, force: true });

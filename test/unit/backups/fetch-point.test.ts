@@ -1,5 +1,6 @@
 import { siteIn } from "../../site-in.ts";
-import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { listPoints } from "../../../backups/catalogue.ts";
@@ -7,6 +8,7 @@ import { fetchPoint } from "../../../backups/fetch-point.ts";
 import type { RestorePoint } from "../../../backups/restore-point.ts";
 import type { Store } from "../../../site/schema.ts";
 import { packArchive, temporaryStore } from "./archives.ts";
+import { manifest, member } from "./manifests.ts";
 
 const store: Store = { kind: "directory", name: "local", path: "backups", timezone: "UTC" };
 
@@ -71,6 +73,45 @@ test("other bytes than were listed are no copy, and leave nothing", async () => 
     why: "it was changed or taken away while it was copied",
   });
   expect(readdirSync(to)).toEqual([]);
+});
+
+test("a point of our own format keeps the times of its files, and is no copy without the signature that was there", async () => {
+  const sha256 = (text: string) => createHash("sha256").update(text).digest("hex");
+  const folder = join(base, "backups/daily/20260301T020000Z");
+  const [began, ended] = [new Date("2026-03-01T02:05:00Z"), new Date("2026-03-01T05:00:00Z")];
+  const members = ["database-club.db.zst.age", "inventory.tar.zst.age"].map((name) => ({
+    ...member(name, 4),
+    sha256: sha256("rows"),
+  }));
+  mkdirSync(folder, { recursive: true });
+  for (const [name, text] of Object.entries({
+    "database-club.db.zst.age": "rows",
+    "inventory.tar.zst.age": "rows",
+    "MANIFEST.json": JSON.stringify(manifest({ members })),
+    "MANIFEST.json.sig": "signature",
+  }))
+    writeFileSync(join(folder, name), text);
+  utimesSync(join(folder, "database-club.db.zst.age"), began, began);
+  utimesSync(join(folder, "MANIFEST.json"), ended, ended);
+  const listed = await listPoints(store, siteIn(base), { site: "club", signers: [] });
+  const own = listed.find(({ format }) => format === "folder");
+  if (own === undefined) throw new Error("no point");
+  // Hours on its way, and good, here and there.
+  expect([own.state, own.reason]).toEqual(["complete", null]);
+  const path = await fetchPoint(store, siteIn(base), own, to);
+  expect(statSync(join(path, "database-club.db.zst.age")).mtime).toEqual(began);
+  expect(statSync(join(path, "MANIFEST.json")).mtime).toEqual(ended);
+  expect(readFileSync(join(path, "MANIFEST.json.sig"), "utf8")).toBe("signature");
+
+  rmSync(join(to, "daily"), { recursive: true });
+  const onProgress = () => {
+    writeFileSync(join(folder, "MANIFEST.json.sig"), "another one");
+  };
+  await expect(fetchPoint(store, siteIn(base), own, to, { onProgress })).rejects.toMatchObject({
+    exitCode: 1,
+    why: "it was changed or taken away",
+  });
+  expect(readdirSync(join(to, "daily"))).toEqual([]);
 });
 
 test("an interruption leaves nothing", async () => {
