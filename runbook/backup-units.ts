@@ -59,6 +59,8 @@ export function backupUnits({
           StateDirectoryMode: "0700",
           RuntimeDirectory: "%N",
           RuntimeDirectoryMode: "0700",
+          // Who stops it ends the program that says what became of it, and what that has begun after it.
+          KillMode: "mixed",
           // Copies of databases end with it.
           ...walls(writable),
           CapabilityBoundingSet:

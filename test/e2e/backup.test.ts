@@ -594,6 +594,12 @@ describe("a living server", { timeout: 300_000 }, () => {
     ["takes nothing, and says that it lives", "less than 32 KiB a second", "true", 8],
     ["falls silent", "not responding", "pkill -STOP -f '^sshd: slow'", 120],
     ["is cut off in the middle of a file", "closed by remote host", "pkill -KILL -f '^sshd: slow'", 120],
+    [
+      "is still taking it when the backup is stopped",
+      "still on its way",
+      "systemctl stop site-backup@manual",
+      120,
+    ],
   ])(
     "gives up a server that %s: nothing there counts, and the other one has the backup",
     async (_, why, does, limitSeconds) => {
