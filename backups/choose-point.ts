@@ -54,7 +54,11 @@ export function choosePoint(points: readonly RestorePoint[], wish: PointWish = {
  *
  * @throws OperatorError (exit code 4) when it is gone, has changed, or is no longer good.
  */
-export function pinnedPoint(points: readonly RestorePoint[], pin: Pin): RestorePoint {
+export function pinnedPoint(
+  points: readonly RestorePoint[],
+  pin: Pin,
+  unread: readonly string[] = [],
+): RestorePoint {
   const [same] = points
     .filter(
       ({ sha256, manifestSha256 }) => sha256 === pin.archiveSha256 && manifestSha256 === pin.manifestSha256,
@@ -68,7 +72,7 @@ export function pinnedPoint(points: readonly RestorePoint[], pin: Pin): RestoreP
     same !== undefined
       ? describe(same, {})
       : named === undefined
-        ? "no store holds it any more"
+        ? ["no store holds it any more", ...unread].join("; ")
         : `its bytes are others than when it was pinned (sha256 ${shortHash(pin.archiveSha256 ?? pin.manifestSha256)}, now ${shortHash(pin.archiveSha256 === null ? named.manifestSha256 : named.sha256)})`,
     "bring the pinned backup back, or pin another: npx recovery points list",
   );

@@ -8,7 +8,7 @@ import type { DebianRelease } from "../site/debian-versions.ts";
 import { loadSite, type LoadedSite } from "../site/load.ts";
 import type { Site } from "../site/schema.ts";
 import { startAgent, type ThrowAwayAgent } from "../ssh/agent.ts";
-import { prepareRecovery, sitePoints } from "../stacks/prepare.ts";
+import { prepareRecovery, recoverablePoints } from "../stacks/prepare.ts";
 import { ensureBaked } from "./bake.ts";
 import { chooseExecutor } from "./choose-executor.ts";
 import { choose, draw } from "./choose.ts";
@@ -94,7 +94,7 @@ async function onMachine(
   const { site } = loaded;
   const preparing = Date.now();
   await sweepMachines(say);
-  const points = await sitePoints(loaded, say);
+  const { points, unread } = await recoverablePoints(loaded, say);
   const id = options.draw ? draw(points) : options.pointId;
   const { pin, passedOver } = choose(points, { id, before: options.before }, say);
   const { withoutPulumi } = options;
@@ -155,6 +155,7 @@ async function onMachine(
         notes: [
           "the machine is a container without a route: a wall against accidents, not against an attacker who is root in it",
           ...(options.release === undefined ? [] : [releaseNote(site)]),
+          ...unread,
           ...passedOver,
           ...made.wall.refused.map(({ host }) => `refused by the wall: ${host}`),
         ],

@@ -11,7 +11,7 @@ import { fingerprint, type SshConnection, type SshTarget } from "../ssh/connecti
 import { hasDatabaseServer } from "../runbook/databases.ts";
 import type { Part } from "../runbook/server-failure.ts";
 import type { Site } from "../site/schema.ts";
-import { prepareRecovery, sitePoints } from "../stacks/prepare.ts";
+import { prepareRecovery, recoverablePoints } from "../stacks/prepare.ts";
 import { chooseExecutor } from "./choose-executor.ts";
 import { choose } from "./choose.ts";
 import { nextRebuild, readBegun, writeBegun } from "./begun-rebuild.ts";
@@ -110,9 +110,9 @@ async function onHost(
   const siteHost = options.applicationHost && (await meet(options.applicationHost, "--application-host-key"));
   const { target } = met;
   const { hostKey } = target;
-  const [look, points] = await Promise.all([
+  const [look, { points, unread }] = await Promise.all([
     lookBeforeRebuild(target, site.application.path, signal),
-    sitePoints(loaded, say),
+    recoverablePoints(loaded, say),
   ]);
   await met.remember();
   const siteServer = siteHost && {
@@ -135,11 +135,12 @@ async function onHost(
   const known = before?.hostKey === hostKey && before.only === only ? before.pin.id : undefined;
   const given = known ?? (look.restored?.only === only ? look.restored?.point : undefined);
   const kept = options.again || options.before ? undefined : given;
-  const { point, pin, passedOver } = choose(
+  const { point, pin, ...choice } = choose(
     points,
     { id: options.pointId ?? kept, before: options.before, databaseAlone: only === "database" },
     say,
   );
+  const passedOver = [...unread, ...choice.passedOver];
   const begun = nextRebuild(
     before,
     { hostKey, pin, only, again: options.again, now: new Date() },

@@ -51,12 +51,14 @@ export async function prepareRecovery(
   const loaded = await loadSite(settings.siteFile, settings.release);
   const { site } = loaded;
   const { only } = settings;
-  const [application, points] = await Promise.all<[Promise<ApplicationSource>, Promise<RestorePoint[]>]>([
+  const [application, { points, unread }] = await Promise.all([
     // A database comes back without it, also when its source is gone.
-    only === "database" ? Promise.resolve({ commit: "" }) : resolveApplication(loaded, options.say),
-    sitePoints(loaded, options.say),
+    only === "database"
+      ? Promise.resolve<ApplicationSource>({ commit: "" })
+      : resolveApplication(loaded, options.say),
+    recoverablePoints(loaded, options.say),
   ]);
-  const point = chosen(points, settings.pin);
+  const point = chosen(points, settings.pin, unread);
   const wanted = only === undefined ? site : partOf(site, only);
   const missing = missingMembers(point, wanted);
   if (missing.length > 0) {
@@ -146,7 +148,7 @@ async function provenSecrets(
   // A site that is down is not to wait for what its backups will want.
   for (const name of of((id) => id === protectionStep).filter((name) => values[name] === undefined)) {
     try {
-      Object.assign(values, await readSecrets(loaded, [name]));
+      Object.assign(values, await readSecrets(loaded, [name], { commandTimeoutSeconds: 15 }));
     } catch (error) {
       if (!(error instanceof OperatorError)) throw error;
       say(`${error.what}: ${error.why}. The server will do without it, until: npx recovery protect`);
@@ -219,22 +221,58 @@ export async function storedPoints(
   say: (line: string) => void,
   options: Pick<ListingOptions, "signal" | "again"> = {},
 ): Promise<RestorePoint[]> {
-  const lists = await Promise.all(
-    loaded.site.stores.map((store) =>
-      listPoints(
-        store,
-        loaded,
-        { site: loaded.site.name, signers: loaded.site.restorePoints.signers },
-        { say, ...options },
-      ),
-    ),
+  return newestFirst(await Promise.all(listings(loaded, say, options)));
+}
+
+/** What a site can be recovered from now. */
+export interface RecoverablePoints {
+  /** Newest data first, as they are worth with what the site's verifiers found of them. */
+  points: RestorePoint[];
+  /** Stores that could not be read, and why, a line each, which was said. */
+  unread: string[];
+}
+
+/**
+ * The restore points of those stores of a site that can be read: a site that is down does not wait for the others.
+ *
+ * @throws OperatorError (3) of the first store when none can be read.
+ */
+export async function recoverablePoints(
+  loaded: LoadedSite,
+  say: (line: string) => void,
+): Promise<RecoverablePoints> {
+  const results = await Promise.allSettled(listings(loaded, say, {}));
+  const failures = results.flatMap((result) =>
+    result.status === "rejected" ? [result.reason as unknown] : [],
   );
+  const unread = failures.map((failure) => {
+    if (!(failure instanceof OperatorError) || failures.length === results.length) throw failure;
+    return `${failure.what}: ${failure.why}. What it holds is not looked at`;
+  });
+  for (const line of unread) say(line);
+  const stored = newestFirst(
+    results.flatMap((result) => (result.status === "fulfilled" ? [result.value] : [])),
+  );
+  return { points: await judgedPoints(loaded, stored, say), unread };
+}
+
+function listings(
+  loaded: LoadedSite,
+  say: (line: string) => void,
+  options: Pick<ListingOptions, "signal" | "again">,
+): Promise<RestorePoint[]>[] {
+  const { name: site, restorePoints, stores } = loaded.site;
+  const expected = { site, signers: restorePoints.signers };
+  return stores.map((store) => listPoints(store, loaded, expected, { say, ...options }));
+}
+
+function newestFirst(lists: RestorePoint[][]): RestorePoint[] {
   return lists.flat().sort((one, other) => (other.timeOfData ?? "").localeCompare(one.timeOfData ?? ""));
 }
 
 /** Nothing is restored by accident: the exact point that was pinned, or a refusal that says how to pin one. */
-function chosen(points: RestorePoint[], pin: Pin | undefined): RestorePoint {
-  if (pin) return pinnedPoint(points, pin);
+function chosen(points: RestorePoint[], pin: Pin | undefined, unread: string[]): RestorePoint {
+  if (pin) return pinnedPoint(points, pin, unread);
   const candidates = points.filter((point) => point.kind === "full" && isGood(point)).slice(0, 5);
   const newest = candidates[0] && pinOf(candidates[0]);
   throw new OperatorError(

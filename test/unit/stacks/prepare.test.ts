@@ -9,7 +9,7 @@ import { pinOf, type Pin } from "../../../backups/restore-point.ts";
 import { planCompleteFailure } from "../../../runbook/complete-failure.ts";
 import { loadSite } from "../../../site/load.ts";
 import { OperatorError } from "../../../site/operator-error.ts";
-import { prepareRecovery, sitePoints } from "../../../stacks/prepare.ts";
+import { prepareRecovery, recoverablePoints, sitePoints } from "../../../stacks/prepare.ts";
 import type { RecoverySettings } from "../../../stacks/settings.ts";
 import { manifestText, packArchive } from "../backups/archives.ts";
 import { written, writtenPostgresql } from "../runbook/small-site.ts";
@@ -174,6 +174,33 @@ test("a secret that only the backups of the new server want, and that cannot be 
   expect(said).toContainEqual(
     expect.stringMatching(/^the secret HOOK cannot be read: .* until: npx recovery protect$/),
   );
+});
+
+test("a store that cannot be read keeps no site from coming back from another, and is told; without another it does", async () => {
+  const gone = { kind: "directory", name: "gone", path: "unmounted" };
+  folder = siteFolder({ stores: [...written.stores, gone] });
+  folder.backUp({ named: "20260301_020000" });
+  const loaded = await loadSite(folder.file);
+  const said: string[] = [];
+  const { points, unread } = await recoverablePoints(loaded, (line) => said.push(line));
+  expect(points.map(({ id }) => id)).toEqual(["full_backup_20260301_020000"]);
+  expect(unread).toEqual([
+    expect.stringMatching(/^the store gone cannot be read: .*ENOENT.*\. What it holds is not looked at$/),
+  ]);
+  expect(said).toEqual(unread);
+  await expect(sitePoints(loaded, silent)).rejects.toMatchObject({ exitCode: 3 });
+
+  const [point] = points;
+  const pin = point && pinOf(point);
+  if (!pin) throw new Error("there is no point to pin");
+  const prepared = await prepareRecovery(settings({ pin }), { isolated: true, say: silent });
+  expect(prepared.point.id).toBe(pin.id);
+  expect(
+    (await refusal({ ...pin, id: "full_backup_20260302_020000", archiveSha256: "f".repeat(64) })).why,
+  ).toMatch(/^no store holds it any more; the store gone cannot be read/);
+
+  rmSync(join(folder.directory, "backups"), { recursive: true });
+  await expect(recoverablePoints(loaded, silent)).rejects.toMatchObject({ exitCode: 3 });
 });
 
 test("the same settings are prepared to the same steps, byte for byte", async () => {
