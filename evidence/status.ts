@@ -68,8 +68,8 @@ const readWithinSeconds = daySeconds;
 const provenWithinSeconds = 31 * daySeconds;
 /** The runbook: restore procedures are tested quarterly. */
 const drilledWithinSeconds = 92 * daySeconds;
-/** A backup is begun a little after its time, and what takes more than an hour to be sent is refused there. */
-const arrivesWithinSeconds = 1.5 * 3600;
+/** A backup is begun a little after its time. A large one is hours on its way, and what is made each hour is not. */
+const arrivesWithinSeconds = (interval: number) => Math.max(1.5 * 3600, Math.min(interval, 12 * 3600));
 
 /** How a site stands against its objectives: what would be lost now, how long it took last time, what is overdue. Pure. */
 export function judgeStatus({
@@ -259,7 +259,8 @@ function notArriving(site: Site, good: readonly RestorePoint[], now: Date): stri
   if (backups === undefined) return [];
   return tiers.flatMap((tier) => {
     if (tier === "manual") return [];
-    const withinSeconds = intervalSeconds(backups, tier) + arrivesWithinSeconds;
+    const interval = intervalSeconds(backups, tier);
+    const withinSeconds = interval + arrivesWithinSeconds(interval);
     return storesOf(site, backups, tier).flatMap((name) => {
       const there = good.filter(({ store, format }) => store === name && format === "folder");
       const newest = there.find(({ id }) => id.startsWith(`${tier}/`));
