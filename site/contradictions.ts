@@ -567,18 +567,33 @@ function verification({ verification: section, secrets, restorePoints: points }:
   return [...unknown, ...own];
 }
 
-function stores({ stores: list, secrets }: ReadableSite): Issue[] {
+function stores({
+  stores: list,
+  secrets,
+  restorePoints: points,
+  verification: verifier,
+}: ReadableSite): Issue[] {
   const names = secrets?.map((entry) => entry?.name);
-  return entries(list).flatMap(([index, store]) => {
+  const accesses = entries(list).flatMap(([index, store]) => {
     if (store.kind !== "s3" && store.kind !== "azure-blob") return [];
     return (["reader", "writer"] as const).flatMap((role) => {
       const access = store[role];
-      const [field, name] =
-        typeof access === "object" ? [["secretAccessKey"], access.secretAccessKey] : [[], access];
-      return name !== undefined && unknownName(names, name)
-        ? [issue(["stores", index, role, ...field], `no entry of secrets is named ${name}`)]
-        : [];
+      if (access === undefined) return [];
+      const path = ["stores", index, role];
+      return typeof access === "object"
+        ? [{ role, name: access.secretAccessKey, path: [...path, "secretAccessKey"] }]
+        : [{ role, name: access, path }];
     });
+  });
+  const operators = new Set([
+    ...[points?.identity, verifier?.identity, verifier?.key],
+    ...accesses.flatMap(({ role, name }) => (role === "reader" ? [name] : [])),
+  ]);
+  return accesses.flatMap(({ role, name, path }) => {
+    if (unknownName(names, name)) return [issue(path, `no entry of secrets is named ${name}`)];
+    return role === "writer" && operators.has(name)
+      ? [issue(path, `${name} is yours: it opens or vouches for backups, and would lie on the server`)]
+      : [];
   });
 }
 

@@ -493,6 +493,7 @@ const storeSchema = z.discriminatedUnion("kind", [
       .describe("Its region."),
     endpoint: z
       .url({ protocol: /^https$/ })
+      .regex(/^https:\/\/[^/?#@]+(\/[^?#]*)?$/, "no account, ? or # stands in the URL of an endpoint")
       .optional()
       .describe("Where another server than AWS answers: `https://minio.example.org`."),
     versions: z
@@ -518,7 +519,10 @@ const storeSchema = z.discriminatedUnion("kind", [
     name: name.describe("Name of the store: in listings and messages."),
     container: z
       .url({ protocol: /^https$/ })
-      .regex(/^[^?#]*[^/?#]$/, "the URL of a container has no ? in it, and no slash at its end")
+      .regex(
+        /^https:\/\/[^/?#@]+(\/[^/?#]+)+$/,
+        "the URL of a container ends in its name, and has no account, ? or # in it",
+      )
       .describe("The container's URL: `https://ACCOUNT.blob.core.windows.net/CONTAINER`."),
     path: relativePath.describe("What the names of the backups in it begin with, such as the site's name."),
     reader: variable.describe(

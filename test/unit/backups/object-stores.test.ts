@@ -163,6 +163,14 @@ test.each([
     },
   ],
   [
+    "no container in its URL",
+    { kind: "azure-blob", container: "https://club.blob.core.windows.net", path: "club", reader: "TOKEN" },
+  ],
+  [
+    "a password in its URL",
+    { kind: "azure-blob", container: "https://club:x@example.org/kept", path: "club", reader: "TOKEN" },
+  ],
+  [
     "a container without encryption",
     {
       kind: "azure-blob",

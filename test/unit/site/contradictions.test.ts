@@ -424,6 +424,15 @@ const cases: [what: string, change: (site: Site) => void, issue: string][] = [
     "stores[1].writer.secretAccessKey: no entry of secrets is named WRITER",
   ],
   [
+    "a bucket that the server writes to with the key that opens backups",
+    (site) => {
+      site.secrets.push({ name: "KEY", from: "env:KEY" });
+      site.restorePoints.identity = "KEY";
+      site.stores.push({ ...bucket, writer: { accessKeyId: "AKIA", secretAccessKey: "KEY" } });
+    },
+    "stores[1].writer.secretAccessKey: KEY is yours: it opens or vouches for backups, and would lie on the server",
+  ],
+  [
     "a container whose reader's token is none",
     (site) =>
       site.stores.push({
