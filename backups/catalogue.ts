@@ -84,8 +84,12 @@ export async function listPoints(
     width,
     look,
   );
-  // Most are links: what they name is known by now, and is not read twice.
-  const aliases = await inTurns(files.filter(isAlias), width, look);
+  // Most are links, and what they name is not read twice. Over sftp nothing tells but its size and its time.
+  const aliases = await inTurns(
+    files.filter(isAlias).filter((alias) => !isNamedBy(alias, points)),
+    width,
+    look,
+  );
   const folders = await inTurns(entries.filter(isTier), 1, async ({ name: tier }) => {
     const { entries, within } = await opened.listBoth(tier);
     const manifests = [...within].flatMap(([folder, files]) =>
@@ -272,6 +276,20 @@ function decay(read: Inspection, known: Inspection | undefined): string | null {
   if (known === undefined) return null;
   if (known.sha256 === read.sha256) return known.damage;
   return `its bytes are others than when it was first read (sha256 ${known.sha256.slice(0, 12)}…, now ${read.sha256.slice(0, 12)}…)`;
+}
+
+/** Whether one point alone has the size and the time of the file, and so is what it names; it stands among its aliases then. */
+function isNamedBy(alias: StoredFile | StoredOddity, points: readonly RestorePoint[]): boolean {
+  const [of, ...others] = points.filter(
+    ({ sha256, storedBytes, storedAt }) =>
+      sha256 !== null &&
+      "bytes" in alias &&
+      storedBytes === alias.bytes &&
+      storedAt === alias.modifiedAt.toISOString(),
+  );
+  if (of === undefined || others.length > 0) return false;
+  of.aliases.push(alias.name);
+  return true;
 }
 
 function withAliases(named: RestorePoint[], aliases: RestorePoint[]): RestorePoint[] {

@@ -150,9 +150,9 @@ function listed({ remote, place }: RcloneStore, entry: Entry, folder = "."): Sto
   const { Name: name, Size: bytes, ModTime: modifiedAt, IsDir: isFolder } = entry;
   if (printable(name) !== name) return unprintable(name, modifiedAt);
   if (isFolder) return { name, modifiedAt, isFolder, reason: "a folder" };
-  // Nothing else tells over sftp. A name does not: `latest` is a link. Who exchanges a file for one of the same size and
-  // time gains nothing: the host hashes what it fetches, and refuses what is not the pinned archive.
-  const identity = [place, bytes, modifiedAt.getTime()].join(" ");
+  // Nothing else tells over sftp. Who exchanges a file for one of the same size and time gains nothing: the host hashes what it
+  // fetches, and refuses what is not the pinned archive.
+  const identity = [place, folder, name, bytes, modifiedAt.getTime()].join(" ");
   return { name, path: `${below(remote, folder).path}/${name}`, bytes, modifiedAt, identity };
 }
 
@@ -197,7 +197,7 @@ async function read<Result>(
   if (look.exitCode !== 0) throw unreadable(store, look.why, "run the same command again");
   const [entry] = entriesSchema.parse(JSON.parse(look.stdout));
   if (!entry) return undefined;
-  const now = listed(store, entry);
+  const now = listed(store, entry, dirname(file.path).slice(store.remote.path.length + 1) || ".");
   const same = "identity" in now && now.identity === file.identity && bytes === file.bytes;
   return same ? result : undefined;
 }

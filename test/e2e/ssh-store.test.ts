@@ -4,7 +4,9 @@ import {
   mkdirSync,
   mkdtempSync,
   readFileSync,
+  renameSync,
   rmSync,
+  statSync,
   symlinkSync,
   utimesSync,
   writeFileSync,
@@ -81,6 +83,39 @@ test("its points are those that the same folder has on this computer, although t
   const known = logins();
   expect(await listPoints(store(), siteIn(directory), { site: "club", signers: [] })).toEqual(points);
   expect(logins() - known).toBe(2);
+});
+
+/** The same gzip file with so many more bytes: the name of a file in its header, which none has that tar made. */
+function named(gzip: Buffer, bytes: number): Buffer {
+  const header = Buffer.from(gzip.subarray(0, 10));
+  expect(header[3]).toBe(0);
+  header[3] = 8;
+  return Buffer.concat([header, Buffer.from(`${"a".repeat(bytes - 1)}\0`), gzip.subarray(10)]);
+}
+
+test("two backups of one size that arrived within one second are not taken for each other", async () => {
+  const { archive: other, time } = await prepareSample({ directory, time: new Date(Date.now() - 60_000) });
+  try {
+    const sizes = [archive, other].map((file) => statSync(file).size);
+    for (const file of [archive, other]) {
+      writeFileSync(file, named(readFileSync(file), 1 + Math.max(...sizes) - statSync(file).size));
+      utimesSync(file, time, time);
+    }
+    expect(statSync(other).size).toBe(statSync(archive).size);
+    const list = () => listPoints(store(), siteIn(directory), { site: "club", signers: [] });
+    // One of them is known when the other comes.
+    renameSync(other, `${folder}/.other`);
+    await list();
+    renameSync(`${folder}/.other`, other);
+    const points = await list();
+    expect(points.filter(({ kind }) => kind === "full").map(({ id, state }) => [id, state])).toEqual(
+      [archive, other].map((file) => [basename(file, ".tar.gz"), "complete"]),
+    );
+    // Which of them it is, only its bytes tell.
+    expect(points[0]?.aliases).toEqual(["full_backup_latest.tar.gz"]);
+  } finally {
+    rmSync(other);
+  }
 });
 
 test("many points of our own format are listed with a few logins, as they are in the same folder on this computer", async () => {
