@@ -523,7 +523,7 @@ describe("a living server", { timeout: 300_000 }, () => {
   test("makes one after the other when two are due at once", async () => {
     await host.onHost("systemctl start site-backup@hourly.service site-backup@monthly.service");
     const logs = await host.onHost("cat /var/lib/site-backup/{hourly,monthly}.log");
-    expect(logs).toMatch(/another backup is under way: (hourly|monthly)\//);
+    expect(logs).toContain("another backup is under way: waiting for its end");
     for (const tier of ["hourly", "monthly"])
       expect(JSON.parse(await host.onHost(`cat /var/lib/site-backup/${tier}.json`))).toMatchObject({
         ok: true,
