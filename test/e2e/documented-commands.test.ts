@@ -114,13 +114,11 @@ describe("in the night", { timeout: 600_000 }, () => {
   });
 
   test.each([
-    [typed("tail -F /var/lib/recovery/logs/*.log"), /^==> \/var\/lib\/recovery\/logs\/.*\.log <==$/],
-    [typed("journalctl -f -u 'recovery-*'"), / systemd\[1\]: .*recovery-/],
+    [typed("tail -F /var/lib/recovery/logs/*.log"), "^==> /var/lib/recovery/logs/.*[.]log <==$"],
+    [typed("journalctl -f -u 'recovery-*'"), " systemd\\[1\\]: .*recovery-"],
   ])("%s shows what the steps did", async (line, shown) => {
-    // It follows without end: its first line is waited for.
-    expect(
-      (await host.onHost(`exec 3< <(exec ${line}); read -r -u 3 first; kill $!; echo "$first"`)).trim(),
-    ).toMatch(shown);
+    // It follows without end: such a line is waited for.
+    expect(await host.onHost(`exec 3< <(exec ${line}); grep -m 1 -E '${shown}' <&3; kill $!`)).not.toBe("");
   });
 
   test("what another restore replaces is named in its logs, and can be removed", async () => {
