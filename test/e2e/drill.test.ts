@@ -430,7 +430,10 @@ describe("two drills at once", { timeout: 600_000 }, () => {
       ["rpo configuration", true],
       ["rpo uploads", true],
     ]);
-    expect(record.point).toMatchObject({ id: idOf(newer), dataTime: newer.time.toISOString() });
+    expect(record.point, second.stderr()).toMatchObject({
+      id: idOf(newer),
+      dataTime: newer.time.toISOString(),
+    });
     const dataAgeSeconds = (Date.parse(record.startedAt) - newer.time.getTime()) / 1000;
     for (const { seconds } of record.objectives.slice(1)) expect(seconds).toBeCloseTo(dataAgeSeconds, 0);
     expect(dataAgeSeconds).toBeLessThan(hour / 1000);
