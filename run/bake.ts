@@ -71,7 +71,7 @@ async function bake(
         target: { ...machine, agentSocketPath: agent.socketPath },
         run: { id: "bake", who: "a bake", why: "bake packages into a base system" },
         secrets: () => Promise.resolve({}),
-        relayedFiles: [],
+        relayedFolders: {},
         say: () => undefined,
       });
       try {

@@ -1,7 +1,7 @@
 import { exitCodes, OperatorError } from "../site/operator-error.ts";
 import { connect, type SshConnection, type SshTarget } from "./connection.ts";
 import { packHostFolder } from "./host-folder.ts";
-import { startRelay, type Relay, type RelayedFile } from "./relay.ts";
+import { startRelay, type Relay, type RelayedFolders } from "./relay.ts";
 
 /** Who has the host; what a second operator is told. */
 export interface RunIdentity {
@@ -15,8 +15,8 @@ export interface HostSessionOptions {
   run: RunIdentity;
   /** Read when the host is opened, not before; by name. */
   secrets: () => Promise<Record<string, string>>;
-  /** Files of this computer that steps fetch through the relay. */
-  relayedFiles: RelayedFile[];
+  /** What steps fetch through the relay. On the host each folder is a remote of rclone of that name. */
+  relayedFolders: RelayedFolders;
   say: (line: string) => void;
 }
 
@@ -126,13 +126,18 @@ export class HostSession {
 
   async #startRelay(): Promise<{ relay: Relay; close: () => Promise<void> }> {
     const connection = await this.open();
-    const relay = await startRelay(this.#options.relayedFiles);
+    const relay = await startRelay(this.#options.relayedFolders);
     try {
       const forward = await connection.reverseForward("127.0.0.1", relay.port);
       const port = String(forward.remotePort);
       const secrets = {
         // rclone's own form of a remote; the host reads it from a file that only root can.
-        "rclone.conf": `[store]\ntype = http\nurl = http://${relay.user}:${relay.password}@127.0.0.1:${port}/\n`,
+        "rclone.conf": Object.keys(this.#options.relayedFolders)
+          .map(
+            (name) =>
+              `[${name}]\ntype = http\nurl = http://${relay.user}:${relay.password}@127.0.0.1:${port}/${name}/\n`,
+          )
+          .join(""),
         "relay-password": relay.password,
         "relay-port": port,
       };

@@ -2,7 +2,10 @@
 export interface RcloneRemote {
   /** `RCLONE_CONFIG_…`: so told, rclone wants no file for it. Secrets may be among it: for the process of rclone alone. */
   environment: Record<string, string>;
-  /** As rclone's arguments name it: `store:/srv/backups`. */
+  /**
+   * As rclone's arguments name it, with a slash at its end: `store:/srv/backups/`. Without one rclone asks whether it is a file, which in a
+   * bucket an object of that name is too.
+   */
   path: string;
 }
 

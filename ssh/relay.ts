@@ -9,12 +9,15 @@ import { exitCodes, OperatorError } from "../site/operator-error.ts";
 import { rcloneEnvironment, type RcloneRemote } from "./rclone-remote.ts";
 
 export type RelayedFile = {
-  /** Last part of its URL: letters, digits, dots, dashes and underscores. */
+  /** Last part of its URL, after its folder: letters, digits, dots, dashes and underscores. */
   name: string;
 } & (
   | { /** On the operator's computer. */ path: string }
   | { /** The folder in which it has this name; one for all files of a relay. */ remote: RcloneRemote }
 );
+
+/** What a relay serves, in folders: a store's must not be one with another, as in a bucket a file and a folder may have one name. */
+export type RelayedFolders = Readonly<Record<string, readonly RelayedFile[]>>;
 
 export interface Relay {
   /** On 127.0.0.1. */
@@ -33,8 +36,11 @@ const parent = fileURLToPath(new URL("relay.sh", import.meta.url));
  * chooses. It ends with this process however that ends, and does not keep it from ending.
  * Throws OperatorError when rclone is not there (missing here) or does not come up (failed).
  */
-export async function startRelay(files: RelayedFile[]): Promise<Relay> {
-  for (const { name } of files)
+export async function startRelay(folders: RelayedFolders): Promise<Relay> {
+  for (const name of Object.entries(folders).flatMap(([of, files]) => [
+    of,
+    ...files.map((file) => file.name),
+  ]))
     if (!/^[A-Za-z0-9_][A-Za-z0-9._-]*$/.test(name)) throw new Error(`not a name for the relay: ${name}`);
 
   const user = randomBytes(8).toString("hex");
@@ -42,9 +48,11 @@ export async function startRelay(files: RelayedFile[]): Promise<Relay> {
   const folder = await mkdtemp(join(tmpdir(), "recovery-relay-"));
   try {
     await chmod(folder, 0o700);
-    await mkdir(join(folder, "files"));
-    for (const file of files)
-      if ("path" in file) await symlink(resolve(file.path), join(folder, "files", file.name));
+    for (const [name, files] of Object.entries(folders)) {
+      await mkdir(join(folder, "files", name), { recursive: true });
+      for (const file of files)
+        if ("path" in file) await symlink(resolve(file.path), join(folder, "files", name, file.name));
+    }
     // The file holds a hash: the password itself is in no file, argument or environment. A plain SHA-1 is as good as any
     // for 192 random bits.
     const hash = createHash("sha1").update(password).digest("base64");
@@ -54,7 +62,7 @@ export async function startRelay(files: RelayedFile[]): Promise<Relay> {
     throw error;
   }
 
-  const served = servedOf(files, join(folder, "files"));
+  const served = servedOf(folders, join(folder, "files"));
   // WebDAV rather than `serve http`, whose version 1.60.1 never says which port it took; to a reader they are the same.
   const child = spawn(
     "bash",
@@ -101,26 +109,32 @@ export async function startRelay(files: RelayedFile[]): Promise<Relay> {
   };
 }
 
-/** What rclone serves: the folder of links, and of a remote's folder these files alone. Their bytes pass through. */
+/** What rclone serves: of each folder these files alone, from links to them or from a remote. Their bytes pass through. */
 function servedOf(
-  files: RelayedFile[],
+  folders: RelayedFolders,
   links: string,
 ): { arguments: string[]; environment: NodeJS.ProcessEnv } {
-  const remote = files.flatMap((file) => ("remote" in file ? [file.remote] : []))[0];
-  if (!remote) return { arguments: [links], environment: rcloneEnvironment() };
-  const upstreams = [links, remote.path].map((path) => `"${path.replaceAll('"', '""')}:ro"`);
+  const remoteOf = (files: readonly RelayedFile[]) =>
+    files.flatMap((file) => ("remote" in file ? [file.remote] : []))[0];
+  const upstreams = Object.entries(folders).map(
+    ([name, files]) => `${name}=${remoteOf(files)?.path ?? join(links, name)}`,
+  );
   return {
     arguments: [
-      ...files.map(({ name }) => `--filter=+ /${name}`),
+      ...Object.entries(folders).flatMap(([of, files]) =>
+        files.map(({ name }) => `--filter=+ /${of}/${name}`),
+      ),
       "--filter=- *",
       "--contimeout=15s",
       "--timeout=30s",
       "served:",
     ],
     environment: {
-      ...rcloneEnvironment(remote),
-      RCLONE_CONFIG_SERVED_TYPE: "union",
-      RCLONE_CONFIG_SERVED_UPSTREAMS: upstreams.join(" "),
+      ...rcloneEnvironment(remoteOf(Object.values(folders).flat())),
+      RCLONE_CONFIG_SERVED_TYPE: "combine",
+      RCLONE_CONFIG_SERVED_UPSTREAMS: upstreams
+        .map((upstream) => `"${upstream.replaceAll('"', '""')}"`)
+        .join(" "),
     },
   };
 }

@@ -21,7 +21,7 @@ import { exitCodes, OperatorError } from "../site/operator-error.ts";
 import { readSecrets } from "../site/secrets.ts";
 import { fingerprint } from "../ssh/connection.ts";
 import { packHostFolder } from "../ssh/host-folder.ts";
-import type { RelayedFile } from "../ssh/relay.ts";
+import type { RelayedFile, RelayedFolders } from "../ssh/relay.ts";
 import { proveIdentity } from "./prove-identity.ts";
 import type { RecoverySettings } from "./settings.ts";
 
@@ -31,7 +31,7 @@ export interface PreparedRecovery {
   loaded: LoadedSite;
   point: RestorePoint;
   steps: Step[];
-  relayedFiles: RelayedFile[];
+  relayedFolders: RelayedFolders;
   /** What site.yaml and the steps call a secret, by its name: read when first asked for, and once. Throws OperatorError (3, 4). */
   secrets: () => Promise<Record<string, string>>;
 }
@@ -114,15 +114,18 @@ export async function prepareRecovery(
           recovery,
           planProtection(site, backups, (await packHostFolder()).digest, { newServer: true }),
         );
-  const relayedFiles = [...files, ...(bundle ? [{ name: bundleName, path: bundle.path }] : [])];
+  const relayedFolders = {
+    point: files,
+    ...(bundle && { application: [{ name: bundleName, path: bundle.path }] }),
+  };
   let secrets: Promise<Record<string, string>> | undefined;
   return {
     settings,
     loaded,
     point,
     steps: planned,
-    relayedFiles,
-    secrets: () => (secrets ??= provenSecrets(loaded, planned, relayedFiles, options.say)),
+    relayedFolders,
+    secrets: () => (secrets ??= provenSecrets(loaded, planned, files, options.say)),
   };
 }
 
@@ -130,7 +133,7 @@ export async function prepareRecovery(
 async function provenSecrets(
   loaded: LoadedSite,
   steps: readonly Step[],
-  relayedFiles: RelayedFile[],
+  files: readonly RelayedFile[],
   say: (line: string) => void,
 ): Promise<Record<string, string>> {
   const { secrets: known, restorePoints } = loaded.site;
@@ -144,7 +147,7 @@ async function provenSecrets(
     // Others, such as the relay's, are made for the run.
     ...needed.filter((name) => known.some((secret) => secret.name === name)),
   ]);
-  if (key !== null) await proveIdentity({ name: key, value: values[key] ?? "" }, relayedFiles, say);
+  if (key !== null) await proveIdentity({ name: key, value: values[key] ?? "" }, files, say);
   // A site that is down is not to wait for what its backups will want.
   for (const name of of((id) => id === protectionStep).filter((name) => values[name] === undefined)) {
     try {

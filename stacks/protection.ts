@@ -68,7 +68,7 @@ export async function prepareProtection(options: ProtectionOptions): Promise<Pre
       target,
       run,
       secrets: () => readSecrets(loaded, secrets),
-      relayedFiles: [],
+      relayedFolders: {},
       say,
     }),
   };

@@ -16,7 +16,7 @@ const limitMilliseconds = 60_000;
  */
 export async function proveIdentity(
   { name, value }: { name: string; value: string },
-  files: RelayedFile[],
+  files: readonly RelayedFile[],
   say: (line: string) => void,
 ): Promise<void> {
   const problem = identityProblem(value);

@@ -27,7 +27,7 @@ export function hostSession(
     target: { ...host, ...(agentSocketPath === undefined ? {} : { agentSocketPath }) },
     run,
     secrets: async () => ({ ...(await prepared.secrets()), ...more }),
-    relayedFiles: prepared.relayedFiles,
+    relayedFolders: prepared.relayedFolders,
     say,
   });
 }

@@ -144,7 +144,7 @@ beforeAll(async () => {
     target: { ...machine, agentSocketPath: agent.socketPath },
     run: { id: "test", who: "a test", why: "see what steps say" },
     secrets: () => Promise.resolve({}),
-    relayedFiles: [],
+    relayedFolders: {},
     say: () => undefined,
   });
   connection = await session.open();
@@ -264,9 +264,9 @@ test("files that were put in place are compared with those of the backup: one th
 });
 
 test("a step that is not told of what it goes through has failed, and has not done nothing", async () => {
-  expect((await step("fetch", { files: [] })).outcome).toBe("done");
-  expect((await step("fetch", {})).outcome).toBe("failed");
-  expect((await step("fetch", { files: [{ name: "archive" }] })).outcome).toBe("failed");
+  expect((await step("fetch", { from: "point", files: [] })).outcome).toBe("done");
+  expect((await step("fetch", { from: "point" })).outcome).toBe("failed");
+  expect((await step("fetch", { from: "point", files: [{ name: "archive" }] })).outcome).toBe("failed");
 });
 
 describe("an SQLite database in a good archive", () => {

@@ -295,7 +295,9 @@ describe("the relay", () => {
   test("gives the host exactly the files named, through a reverse forward, to those who know the password", async () => {
     const bytes = randomBytes(8 * 1024 ** 2);
     writeFileSync(join(sshd.folder, "archive"), bytes);
-    const relay = await startRelay([{ name: "full_backup.tar.gz", path: join(sshd.folder, "archive") }]);
+    const relay = await startRelay({
+      point: [{ name: "full_backup.tar.gz", path: join(sshd.folder, "archive") }],
+    });
     const forward = await connection.reverseForward("127.0.0.1", relay.port);
     const curl = async (path: string, password: string, more: string) =>
       (
@@ -305,13 +307,13 @@ describe("the relay", () => {
         })
       ).stdout.trim();
     const status = "-o /dev/null -w '%{http_code}'";
-    expect(await curl("/full_backup.tar.gz", relay.password, "| sha256sum")).toBe(
+    expect(await curl("/point/full_backup.tar.gz", relay.password, "| sha256sum")).toBe(
       `${createHash("sha256").update(bytes).digest("hex")}  -`,
     );
-    expect(await curl("/full_backup.tar.gz", "wrong", status)).toBe("401");
+    expect(await curl("/point/full_backup.tar.gz", "wrong", status)).toBe("401");
     expect(await curl("/htpasswd", relay.password, status)).toBe("404");
-    expect(await curl("/../htpasswd", relay.password, `--path-as-is ${status}`)).toBe("404");
-    expect(await curl("/full_backup.tar.gz", relay.password, `-X DELETE ${status}`)).toBe("405");
+    expect(await curl("/point/../../htpasswd", relay.password, `--path-as-is ${status}`)).toBe("404");
+    expect(await curl("/point/full_backup.tar.gz", relay.password, `-X DELETE ${status}`)).toBe("405");
 
     await forward.close();
     const after = await connection.run(`curl -s http://127.0.0.1:${forward.remotePort}/`, {
@@ -324,7 +326,7 @@ describe("the relay", () => {
 
   test("keeps its password out of arguments and environments, and leaves no folder", async () => {
     const before = relayFolders();
-    const relay = await startRelay([{ name: "a", path: "/etc/hostname" }]);
+    const relay = await startRelay({ point: [{ name: "a", path: "/etc/hostname" }] });
     const listing = await connection.run(
       "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n'",
       { timeoutSeconds: 10 },
@@ -342,7 +344,7 @@ describe("a program that holds a connection, a forward and a relay", () => {
     import { startRelay } from "./ssh/relay.ts";
     const connection = await connect(${JSON.stringify(sshd.target)}, { keepaliveSeconds: 0.2 });
     connection.unref();
-    const relay = await startRelay([{ name: "a", path: "/etc/hostname" }]);
+    const relay = await startRelay({ point: [{ name: "a", path: "/etc/hostname" }] });
     const { remotePort } = await connection.reverseForward("127.0.0.1", relay.port);
     const { stdout } = await connection.run("sleep 0.5; echo ran", { timeoutSeconds: 10 });
     console.log(JSON.stringify({ port: relay.port, remotePort, stdout }));

@@ -89,7 +89,7 @@ function prepared(): PreparedRecovery {
     loaded: { site, directory: "/club", file: "/club/site.yaml" },
     point,
     steps,
-    relayedFiles: [],
+    relayedFolders: {},
     secrets: () => Promise.resolve({}),
   };
 }

@@ -147,7 +147,7 @@ test("in a drill they are fetched as they are stored, and opened once egress is 
           "fetched",
         )
       : step.id === "fetch"
-        ? { ...step, inputs: { files }, triggers: pinned }
+        ? { ...step, inputs: { from: "point", files }, triggers: pinned }
         : asOfMembers(step, 690),
   );
   expect(planCompleteFailure(ownRequest({ isolated: true, bundle: true, encrypted: true }))).toEqual(

@@ -112,7 +112,7 @@ test("the pinned point is planned as it lies in its store, also when there is a 
     150_000 +
     ["uploads", "ADMIN_TOKEN=x\n", "the club's rows", "the club's data", "<?php\n", manifest].join("").length;
   expect(prepared.point.id).toBe("full_backup_20260301_020000");
-  expect(prepared.relayedFiles).toEqual([{ name: "point.tar.gz", path: archive }]);
+  expect(prepared.relayedFolders).toEqual({ point: [{ name: "point.tar.gz", path: archive }] });
   expect(prepared.steps).toEqual(
     planCompleteFailure({
       site: prepared.loaded.site,
@@ -231,13 +231,14 @@ test("an application that comes as a bundle is relayed too, at the commit of its
   const archive = folder.backUp({ named: "20260301_020000" });
   const pin = await pinOfNewest();
 
-  const { steps, relayedFiles } = await prepareRecovery(settings({ pin }), { isolated: true, say: silent });
-  expect(relayedFiles).toEqual([
-    { name: "point.tar.gz", path: archive },
-    { name: "application.bundle", path: bundle },
-  ]);
+  const { steps, relayedFolders } = await prepareRecovery(settings({ pin }), { isolated: true, say: silent });
+  expect(relayedFolders).toEqual({
+    point: [{ name: "point.tar.gz", path: archive }],
+    application: [{ name: "application.bundle", path: bundle }],
+  });
   const inputs = Object.fromEntries(steps.map((step) => [step.id, step.inputs]));
   expect(inputs["fetch-application"]).toEqual({
+    from: "application",
     files: [
       { name: "application.bundle", bytes: statSync(bundle).size, sha256: sha256(readFileSync(bundle)) },
     ],
@@ -322,8 +323,8 @@ test("the points of all stores stand in one list, newest data first, and a point
   ]);
   const pin = points[1] && pinOf(points[1]);
   if (!pin) throw new Error("the second store's point cannot be pinned");
-  const { relayedFiles } = await prepareRecovery(settings({ pin }), { isolated: false, say: silent });
-  expect(relayedFiles).toEqual([{ name: "point.tar.gz", path: archive }]);
+  const { relayedFolders } = await prepareRecovery(settings({ pin }), { isolated: false, say: silent });
+  expect(relayedFolders).toEqual({ point: [{ name: "point.tar.gz", path: archive }] });
 });
 
 test("a point that lacks members of the site is refused with their names", async () => {
