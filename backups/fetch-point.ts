@@ -4,6 +4,7 @@ import { dirname, join } from "node:path";
 import { formatBytes } from "./format-bytes.ts";
 import type { RestorePoint } from "./restore-point.ts";
 import { openStore } from "./stores/open-store.ts";
+import { fileNamed } from "./stores/store.ts";
 import { exitCodes, OperatorError } from "../site/operator-error.ts";
 import type { Store } from "../site/schema.ts";
 import type { SecretSources } from "../site/secrets.ts";
@@ -42,11 +43,11 @@ export async function fetchPoint(
   const path = join(folder, point.file);
   await requireRoom(folder, path, point.storedBytes);
   const opened = await openStore(store, loaded);
-  const file = (await opened.list()).find(({ name }) => name === point.file);
+  const file = fileNamed(await opened.list(), point.file);
   const draft = join(folder, `.${point.file}.${randomBytes(4).toString("hex")}.partial`);
   try {
     const hash =
-      file === undefined || "reason" in file
+      file === undefined
         ? undefined
         : await opened.read(file, (bytes) => copy(bytes, draft, onProgress, signal));
     if (hash !== sha256) {
@@ -95,8 +96,8 @@ async function fetchFolder(
       before = done + bytes;
       onProgress(before);
     };
-    const file = entries.find((entry) => entry.name === name);
-    if (file === undefined || "reason" in file) return undefined;
+    const file = fileNamed(entries, name);
+    if (file === undefined) return undefined;
     const hash = await opened.read(file, (bytes) => copy(bytes, join(draft, name), progress, signal));
     // The copy of a point is of the same time: one that came later than its point counts as dated back.
     if (hash !== undefined) await utimes(join(draft, name), file.modifiedAt, file.modifiedAt);

@@ -9,7 +9,7 @@ import { inspectionLimits } from "./inspection.ts";
 import { contentName, isEncrypted } from "./point-manifest.ts";
 import { withProgress } from "./reading-progress.ts";
 import type { Member, RestorePoint } from "./restore-point.ts";
-import type { StoreReader } from "./stores/store.ts";
+import { fileNamed, type StoreReader } from "./stores/store.ts";
 
 /**
  * What came of opening a point: all of it is what was backed up; it is damaged; the key is not one of those that open it; or it went,
@@ -164,8 +164,8 @@ async function openMember(
   { identity, say, signal }: OpeningOptions,
   keep?: ContentSink,
 ): Promise<{ sha256: string } | NotOpened> {
-  const file = stored.find(({ name }) => name === path);
-  if (file === undefined || "reason" in file) return { gone: `${path} is not there any more` };
+  const file = fileNamed(stored, path);
+  if (file === undefined) return { gone: `${path} is not there any more` };
   const encrypted = isEncrypted(path);
   const child = spawn("bash", ["-c", encrypted ? decrypt : decompress], {
     stdio: ["pipe", "pipe", "pipe", "pipe"],

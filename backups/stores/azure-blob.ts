@@ -13,7 +13,7 @@ export function azureBlobStore(store: AzureBlobStore, token: string): RcloneStor
         RCLONE_CONFIG_STORE_TYPE: "azureblob",
         RCLONE_CONFIG_STORE_SAS_URL: `${container}?${token.replace(/^\?/, "")}`,
       },
-      path: `store:${containerName(container)}/${path}`,
+      path: `store:${containerName(container)}/${path}/`,
     },
     noFolder: {
       why: `there is no container ${container}`,

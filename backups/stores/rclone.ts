@@ -83,7 +83,7 @@ function asOf({ remote, versions }: RcloneStore, moment: Date): RcloneRemote {
 }
 
 function below(remote: RcloneRemote, folder: string): RcloneRemote {
-  return folder === "." ? remote : { ...remote, path: `${remote.path}/${folder}` };
+  return folder === "." ? remote : { ...remote, path: `${remote.path}${folder}/` };
 }
 
 async function list(store: RcloneStore, folder: string, ...options: string[]): Promise<Entry[]> {
@@ -125,7 +125,7 @@ async function readMany(
   if (files.length === 0) return read;
   const folder = await mkdtemp(join(tmpdir(), "recovery-store-"));
   try {
-    const paths = files.map(({ path }) => path.slice(remote.path.length + 1));
+    const paths = files.map(({ path }) => path.slice(remote.path.length));
     const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
     // None of them may have grown without end meanwhile.
     const bounded = ["--max-transfer", String(2 * bytes), "--cutoff-mode=hard"];
@@ -153,7 +153,7 @@ function listed({ remote, place }: RcloneStore, entry: Entry, folder = "."): Sto
   // Nothing else tells over sftp. Who exchanges a file for one of the same size and time gains nothing: the host hashes what it
   // fetches, and refuses what is not the pinned archive.
   const identity = [place, folder, name, bytes, modifiedAt.getTime()].join(" ");
-  return { name, path: `${below(remote, folder).path}/${name}`, bytes, modifiedAt, identity };
+  return { name, path: `${below(remote, folder).path}${name}`, bytes, modifiedAt, identity };
 }
 
 async function read<Result>(
@@ -163,7 +163,7 @@ async function read<Result>(
 ): Promise<Result | undefined> {
   const remote = asOf(store, file.modifiedAt);
   // Named in its folder: a file of a bucket as it was at a moment is not found by its own path (rclone 1.60).
-  const named = ["--files-from-raw=-", dirname(file.path)];
+  const named = ["--files-from-raw=-", `${dirname(file.path)}/`];
   const cat = execa("rclone", [...flags, "cat", `--count=${file.bytes}`, ...named], {
     ...surroundings(remote),
     stdin: "pipe",
@@ -197,7 +197,7 @@ async function read<Result>(
   if (look.exitCode !== 0) throw unreadable(store, look.why, "run the same command again");
   const [entry] = entriesSchema.parse(JSON.parse(look.stdout));
   if (!entry) return undefined;
-  const now = listed(store, entry, dirname(file.path).slice(store.remote.path.length + 1) || ".");
+  const now = listed(store, entry, dirname(file.path.slice(store.remote.path.length)));
   const same = "identity" in now && now.identity === file.identity && bytes === file.bytes;
   return same ? result : undefined;
 }

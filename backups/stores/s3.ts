@@ -25,12 +25,10 @@ export function s3Store(store: S3Store, secretAccessKey: string | undefined): Rc
               RCLONE_CONFIG_STORE_ACCESS_KEY_ID: reader.accessKeyId,
               RCLONE_CONFIG_STORE_SECRET_ACCESS_KEY: secretAccessKey,
             }),
-        // One name that XML cannot hold would make the whole listing unreadable.
-        RCLONE_CONFIG_STORE_LIST_URL_ENCODE: "true",
         // Whoever reads may not make one.
         RCLONE_CONFIG_STORE_NO_CHECK_BUCKET: "true",
       },
-      path: `store:${bucket}/${path}`,
+      path: `store:${bucket}/${path}/`,
     },
     noFolder: {
       why: `there is no bucket ${bucket}`,

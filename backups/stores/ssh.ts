@@ -40,7 +40,7 @@ export function sshRemote(store: SshStore): RcloneRemote {
       // Files alone: many accounts for backups may run no command, and rclone need not find out.
       RCLONE_CONFIG_STORE_SHELL_TYPE: "none",
     },
-    path: `store:${path}`,
+    path: `store:${path}/`,
   };
 }
 

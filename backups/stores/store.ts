@@ -19,6 +19,14 @@ export interface StoredOddity {
   isFolder: boolean;
 }
 
+/** In a bucket a folder may have the name of a file, too. */
+export function fileNamed(
+  entries: readonly (StoredFile | StoredOddity)[],
+  name: string,
+): StoredFile | undefined {
+  return entries.find((entry): entry is StoredFile => entry.name === name && !("reason" in entry));
+}
+
 /** What whoever fills a store may have written, as a terminal can show it: with no character that it acts on. */
 export function printable(text: string): string {
   return text.replaceAll(/[\p{Cc}\p{Bidi_Control}]/gu, "\u{fffd}");

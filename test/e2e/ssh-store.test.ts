@@ -160,19 +160,21 @@ test("it is read through the relay, and of it no other file than the one that wa
     new Date(),
   );
   expect(remote.name).toBe(basename(archive));
-  const relay = await startRelay([
-    remote,
-    { name: "application.bundle", path: join(directory, "site.yaml") },
-  ]);
+  const relay = await startRelay({
+    point: [remote],
+    application: [{ name: "application.bundle", path: join(directory, "site.yaml") }],
+  });
   try {
     const authorization = `Basic ${Buffer.from(`${relay.user}:${relay.password}`).toString("base64")}`;
     const get = (name: string) =>
       fetch(`http://127.0.0.1:${relay.port}/${name}`, { headers: { authorization } });
     const bytes = async (name: string) => Buffer.from(await (await get(name)).arrayBuffer());
-    expect((await bytes(remote.name)).equals(readFileSync(archive))).toBe(true);
-    expect((await bytes("application.bundle")).equals(readFileSync(join(directory, "site.yaml")))).toBe(true);
+    expect((await bytes(`point/${remote.name}`)).equals(readFileSync(archive))).toBe(true);
+    expect(
+      (await bytes("application/application.bundle")).equals(readFileSync(join(directory, "site.yaml"))),
+    ).toBe(true);
     for (const other of ["full_backup_latest.tar.gz", encodeURIComponent("notes, of 'ours'.txt"), "old/"])
-      expect((await get(other)).status, other).toBe(404);
+      expect((await get(`point/${other}`)).status, other).toBe(404);
   } finally {
     await relay.close();
   }

@@ -19,14 +19,13 @@ afterEach(() => {
 test("a bucket is read with the reader's key, in its region, and never made", () => {
   const { remote } = s3Store(bucket({ region: "eu-central-1", reader }), "the secret");
   expect(remote).toEqual({
-    path: "store:kept/club",
+    path: "store:kept/club/",
     environment: {
       RCLONE_CONFIG_STORE_TYPE: "s3",
       RCLONE_CONFIG_STORE_PROVIDER: "AWS",
       RCLONE_CONFIG_STORE_REGION: "eu-central-1",
       RCLONE_CONFIG_STORE_ACCESS_KEY_ID: "AKIAEXAMPLE",
       RCLONE_CONFIG_STORE_SECRET_ACCESS_KEY: "the secret",
-      RCLONE_CONFIG_STORE_LIST_URL_ENCODE: "true",
       RCLONE_CONFIG_STORE_NO_CHECK_BUCKET: "true",
     },
   });
@@ -57,7 +56,7 @@ test("a container is read with a token, written with or without a question mark"
   }) as StoreOf<"azure-blob">;
   for (const token of ["?sp=rl&sig=x", "sp=rl&sig=x"]) {
     expect(azureBlobStore(store, token).remote).toEqual({
-      path: "store:kept/club",
+      path: "store:kept/club/",
       environment: {
         RCLONE_CONFIG_STORE_TYPE: "azureblob",
         RCLONE_CONFIG_STORE_SAS_URL: `${container}?sp=rl&sig=x`,

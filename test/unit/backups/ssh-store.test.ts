@@ -21,7 +21,7 @@ function store(changes: Record<string, unknown> = {}): Extract<Store, { kind: "s
 test("rclone is told all of the store by its environment: the pinned host, and an agent that logs in", () => {
   vi.stubEnv("XDG_CACHE_HOME", "/cache");
   expect(sshRemote(store())).toEqual({
-    path: "store:/srv/backups/photo club",
+    path: "store:/srv/backups/photo club/",
     environment: {
       RCLONE_CONFIG_STORE_TYPE: "sftp",
       RCLONE_CONFIG_STORE_HOST: "backup.example.org",
