@@ -20,8 +20,8 @@ export interface ObjectServers {
     /** Who may do what an operator and a server may, and nothing else. */
     reader: AccessKey;
     writer: AccessKey;
-    /** Puts something there with the writer's key, past all of our own programs. */
-    putAsWriter(name: string): Promise<void>;
+    /** Puts something under each of the names with the writer's key, past all of our own programs. */
+    putAsWriter(...names: string[]): Promise<void>;
   };
   azure: { port: number; reader: string; writer: string; expired: string };
   close(): Promise<void>;
@@ -128,9 +128,9 @@ export async function startObjectServers(directory: string): Promise<ObjectServe
     s3: {
       port: s3Port,
       ...keys,
-      putAsWriter: async (name) => {
+      putAsWriter: async (...names) => {
         const { accessKeyId, secretAccessKey } = keys.writer;
-        await execa(python, ["-c", put, s3, certificate, accessKeyId, secretAccessKey, name]);
+        await execa(python, ["-c", put, s3, certificate, accessKeyId, secretAccessKey, ...names]);
       },
     },
     azure: {
@@ -196,9 +196,10 @@ print(json.dumps({
 
 const put = `
 import boto3, sys
-at, certificate, key, secret, name = sys.argv[1:]
+at, certificate, key, secret = sys.argv[1:5]
 s3 = boto3.client("s3", endpoint_url=at, verify=certificate, region_name="us-east-1", aws_access_key_id=key, aws_secret_access_key=secret)
-s3.put_object(Bucket="kept", Key=name, Body=b"pay")`;
+for name in sys.argv[5:]:
+    s3.put_object(Bucket="kept", Key=name, Body=b"pay")`;
 
 /** The account that every Azurite has, and its key. */
 const azureAccount = "devstoreaccount1";

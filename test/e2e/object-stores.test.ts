@@ -2,12 +2,16 @@ import { execa } from "execa";
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { createServer as createHttpServer } from "node:http";
 import { connect, createServer, type AddressInfo, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import type { BackupOutcome } from "../../run/back-up.ts";
 import type { RestorePoint } from "../../backups/restore-point.ts";
+import { rcloneStore } from "../../backups/stores/rclone.ts";
+import { s3Store } from "../../backups/stores/s3.ts";
+import { siteSchema, type Store } from "../../site/schema.ts";
 import { type ObjectServers, startObjectServers } from "./object-servers.ts";
 import {
   besides,
@@ -40,7 +44,9 @@ const points = async (): Promise<RestorePoint[]> => {
 };
 const statesOf = async (id: string) =>
   Object.fromEntries(
-    (await points()).filter((point) => point.id === id).map(({ store, state }) => [store, state]),
+    (await points())
+      .filter((point) => point.id === id && point.state !== "foreign")
+      .map(({ store, state }) => [store, state]),
   );
 const backup = () => host.recovery("backup", "--site", host.site, ...named);
 const outcome = async () =>
@@ -217,8 +223,15 @@ describe("a server whose backups go to a bucket and to a container", { timeout: 
         /AccessDenied|not authorized/,
       );
     }
-    // An object of its own that looks like an older version, and comes before what is there in every listing.
-    await servers.s3.putAsWriter(`club/${first}/MANIFEST-v2000-01-01-000000-000.json`);
+    const [tier = ""] = first.split("/");
+    await servers.s3.putAsWriter(
+      // Looks like an older version, and comes before what is there in every listing.
+      `club/${first}/MANIFEST-v2000-01-01-000000-000.json`,
+      // Bear the names of folders, and lie below that of a member.
+      `club/${tier}`,
+      `club/${first}`,
+      `club/${first}/config.tar.zst.age/x`,
+    );
     await host.onHost(
       `rm -rf /var/backups/site; cd /var/www/chatbot/data/uploads; for file in *; do [ -d "$file" ] || date >"$file"; done`,
     );
@@ -242,3 +255,41 @@ describe("a server whose backups go to a bucket and to a container", { timeout: 
     ).toBe("");
   });
 });
+
+test.each([true, false])(
+  "a name in a bucket that XML cannot hold breaks no listing, and no terminal acts on it (versions: %s)",
+  async (versions) => {
+    // moto tells the names of versions as they are, whatever it is asked for; AWS does as it is asked.
+    const server = createHttpServer((request, response) => {
+      const asked = new URL(request.url ?? "", "http://127.0.0.1").searchParams;
+      // Whether there is an object of the folder's name.
+      if (request.method === "HEAD") response.statusCode = 404;
+      const [root, entry] = asked.has("versions")
+        ? ["ListVersionsResult", "Version"]
+        : ["ListBucketResult", "Contents"];
+      const isCoded = asked.get("encoding-type") === "url";
+      const listed = ["club/\u001b]0;x\u0007name", "club/é plain"].map(
+        (name) =>
+          `<${entry}><Key>${isCoded ? encodeURIComponent(name) : name}</Key><LastModified>2026-03-01T02:00:00.000Z</LastModified><Size>1</Size></${entry}>`,
+      );
+      response.end(
+        `<?xml version="1.0" encoding="UTF-8"?><${root} xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><IsTruncated>false</IsTruncated>${listed.join("")}</${root}>`,
+      );
+    }).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    try {
+      const { port } = server.address() as AddressInfo;
+      const [store] = siteSchema.shape.stores.parse([
+        { kind: "s3", name: "bucket", endpoint: "https://192.0.2.1", bucket: "kept", path: "club", versions },
+      ]) as [Extract<Store, { kind: "s3" }>];
+      vi.stubEnv("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE");
+      vi.stubEnv("AWS_SECRET_ACCESS_KEY", "example");
+      // site.yaml asks for TLS.
+      const local = { ...store, endpoint: `http://127.0.0.1:${port}` };
+      const names = (await rcloneStore(s3Store(local, undefined)).list()).map(({ name }) => name);
+      expect(names).toEqual(["é plain", "\u241b]0;x\u2407name"]);
+    } finally {
+      server.close();
+    }
+  },
+);
