@@ -37,7 +37,7 @@ CREATE ROLE $login LOGIN PASSWORD '$password' IN ROLE :"role";
 ALTER ROLE $login SET role = :'role';
 SQL
   (cd / && runuser -u nobody -- env PGHOST=127.0.0.1 PGPORT="$(postgresql_port)" PGUSER="$login" PGPASSFILE="$folder/pgpass" \
-    PGDATABASE="$target" PGOPTIONS='-c synchronous_commit=off' "$(postgresql_program "$2")" "${@:3}") || status=$?
+    PGDATABASE="$target" PGOPTIONS='-c synchronous_commit=off -c maintenance_work_mem=256MB' "$(postgresql_program "$2")" "${@:3}") || status=$?
   rm -rf "$folder"
   administer "$target" --set role="$(of_database role)" <<<"REASSIGN OWNED BY $login TO :\"role\"; DROP OWNED BY $login; DROP ROLE $login;"
   return "$status"
@@ -50,7 +50,8 @@ postgresql_start() {
   cluster=$(of_database cluster)
   unit=postgresql@${cluster/\//-}.service
   [[ -d /etc/postgresql/$cluster ]] || pg_createcluster "${cluster%/*}" "${cluster#*/}"
-  systemctl enable --quiet postgresql.service
+  # Its package enabled it; to do it again takes a second.
+  systemctl is-enabled --quiet postgresql.service || systemctl enable --quiet postgresql.service
   # The packages' own start was refused by policy-rc.d.
   systemctl start postgresql.service "$unit" ||
     fail "PostgreSQL does not start" "$(journalctl -q -n 1 -o cat -u "$unit")" "on the host: journalctl -u $unit; then run the recovery again"
@@ -336,8 +337,11 @@ SELECT format('ALTER TABLE %s VALIDATE CONSTRAINT %I', conrelid::regclass, conna
   FROM pg_constraint WHERE NOT convalidated AND conrelid <> 0 AND conparentid = 0 \gexec
 SQL
   violated=$(postgresql_violated "$staged" 'NOT convalidated')
+  # Beside each other: both read all of it, and neither uses all of a server.
+  postgresql_amcheck "$staged" >"$RECOVERY_WORK/integrity" &
   rows=$(postgresql_rows "$staged")
-  integrity=$(postgresql_amcheck "$staged")
+  wait $!
+  integrity=$(<"$RECOVERY_WORK/integrity")
   [[ $integrity == ok ]] || fail "the database $name is corrupt" "pg_amcheck said: $integrity" "look at the disk of this host; it was whole when it was loaded"
   staged_rows "$rows"
   # Settings would come along under the new name; the database's own number tells it from any other of that name.
