@@ -68,3 +68,28 @@ function provenLast(chosen: RestorePoint, points: readonly RestorePoint[]): stri
       : `the newest that a drill proved is ${proven.id} in ${proven.store}, with data of ${proven.timeOfData ?? "unknown"}`,
   ];
 }
+
+/**
+ * A line for the databases alone that a newer good point holds than the one of a whole site that is restored, with the command that brings
+ * them; none where there is no such point. Between two backups of all of it the databases are backed up more often.
+ */
+export function newerDatabases(
+  chosen: RestorePoint,
+  points: readonly RestorePoint[],
+  { before }: Pick<PointWish, "before">,
+): string[] {
+  const databases = points.filter(
+    (point) => isGood(point) && point.kind === "database" && isOfUse(point, { databaseAlone: true }),
+  );
+  const [newest] = databases
+    .filter(
+      ({ timeOfData }) =>
+        timeOfData !== null && (before === undefined || Date.parse(timeOfData) < before.getTime()),
+    )
+    .sort((one, other) => Date.parse(other.timeOfData ?? "") - Date.parse(one.timeOfData ?? ""));
+  if (newest === undefined || Date.parse(newest.timeOfData ?? "") <= Date.parse(chosen.timeOfData ?? ""))
+    return [];
+  return [
+    `the databases alone are newer in ${newest.id} in ${newest.store}, with data of ${newest.timeOfData ?? "unknown"}: when this is done, the same command with --again HOST --only database --point ${newest.id} brings them`,
+  ];
+}

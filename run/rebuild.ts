@@ -13,7 +13,7 @@ import type { Part } from "../runbook/server-failure.ts";
 import type { Site } from "../site/schema.ts";
 import { prepareRecovery, recoverablePoints } from "../stacks/prepare.ts";
 import { chooseExecutor } from "./choose-executor.ts";
-import { choose } from "./choose.ts";
+import { choose, newerDatabases } from "./choose.ts";
 import { nextRebuild, readBegun, writeBegun } from "./begun-rebuild.ts";
 import { askDns, dnsServers, namesOf, recordsToChange, waitForDns } from "./dns.ts";
 import { fence, planFencing, type FencingPlan } from "./fence.ts";
@@ -140,7 +140,9 @@ async function onHost(
     { id: options.pointId ?? kept, before: options.before, databaseAlone: only === "database" },
     say,
   );
-  const passedOver = [...unread, ...choice.passedOver];
+  const newer = only === undefined ? newerDatabases(point, points, options) : [];
+  for (const line of newer) say(line);
+  const passedOver = [...unread, ...choice.passedOver, ...newer];
   const begun = nextRebuild(
     before,
     { hostKey, pin, only, again: options.again, now: new Date() },

@@ -31,6 +31,8 @@ let runbookSite: string;
 /** What the application wrote, in its order: number, and time in UTC. */
 let written: { number: number; at: string }[];
 let daily: RestorePoint;
+/** The id of the last backup of the databases alone. */
+let databases: string;
 
 async function server(base?: RecoveryHost["base"]): Promise<Server> {
   const machine = await createMachine({
@@ -227,8 +229,11 @@ describe("a site that protects itself", { timeout: 600_000 }, () => {
       /^ExecStart=\/usr\/bin\/ssh-agent .* points verify --new --sign --site .*site\.yaml"$/m,
     );
     // A newer one, which is not tried any more.
-    const { exitCode, stderr } = await host.recovery("backup", ...named(host));
-    expect(exitCode, stderr).toBe(0);
+    for (const more of [[], ["--database"]]) {
+      const { exitCode, stderr, stdout } = await host.recovery("backup", ...named(host), ...more);
+      expect(exitCode, stderr).toBe(0);
+      databases = /^made (\S+)/.exec(stdout)?.[1] ?? "";
+    }
   });
 
   test("comes back on a blank server when its own is gone, and what is lost is exactly what was written after the backup", async () => {
@@ -241,6 +246,7 @@ describe("a site that protects itself", { timeout: 600_000 }, () => {
     expect(rebuilt.exitCode, rebuilt.stderr + rebuilt.stdout).toBe(0);
     expect(rebuilt.stderr).toMatch(/passed over manual\/\S+ in offsite: no verifier has read it yet/);
     expect(rebuilt.stderr).toContain(`${daily.id} in offsite, proven`);
+    expect(rebuilt.stderr).toContain(`--again HOST --only database --point ${databases} brings them`);
 
     const restored = (await run(sql(`SELECT entity_id ${rows}`))).trim().split("\n").map(Number);
     expect(restored).toEqual(written.slice(0, restored.length).map(({ number }) => number));
@@ -256,6 +262,15 @@ describe("a site that protects itself", { timeout: 600_000 }, () => {
     const files = (await run(`ls ${uploads} | sort -n`)).trim().split("\n").map(Number);
     expect(files).toEqual(files.map((_, index) => index + 1));
     expect(files.length).toBeLessThan(written.length);
+  });
+
+  test("gets the rows that were written after it from a newer backup of the databases alone, which the rebuild named", async () => {
+    if (!replacement) throw new Error("there is no replacement");
+    const { machine, run } = replacement;
+    const again = [...["--again", machine.address, "--only", "database", "--point", databases], "--yes"];
+    const { exitCode, stderr } = await host.recovery("rebuild", ...named(replacement), ...besides, ...again);
+    expect(exitCode, stderr).toBe(0);
+    expect((await run(sql(`SELECT count(*) ${rows}`))).trim()).toBe(String(written.length));
   });
 
   test("protects itself there too: what only a person can do is said, and done that, its next backup counts", async () => {

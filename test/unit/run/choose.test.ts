@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { RestorePoint } from "../../../backups/restore-point.ts";
-import { choose, draw } from "../../../run/choose.ts";
+import { choose, draw, newerDatabases } from "../../../run/choose.ts";
 
 /** A good point of a whole site, of an hour of one day. */
 function point(hour: string, changes: Partial<RestorePoint> = {}): RestorePoint {
@@ -96,4 +96,25 @@ test("a point is drawn among the good ones of the whole site alone", () => {
   const drawn = new Set(Array.from({ length: 100 }, () => draw(points)));
   expect([...drawn].sort()).toEqual(["full_02", "full_03"]);
   expect(draw([])).toBeUndefined();
+});
+
+test("the newest good databases alone that are newer than the chosen point are named, and no other", () => {
+  const databases = (hour: string, changes: Partial<RestorePoint> = {}) =>
+    point(hour, { format: "folder", kind: "database", id: `hourly/${hour}`, ...changes });
+  const full = point("03");
+  const points = [
+    databases("08", { state: "damaged", reason: "cut short" }),
+    // The runbook's scripts made it: it cannot be taken alone.
+    databases("07", { format: "archive" }),
+    databases("06"),
+    databases("05"),
+    full,
+    databases("02"),
+  ];
+  expect(newerDatabases(full, points, {})).toEqual([
+    "the databases alone are newer in hourly/06 in disk, with data of 2025-03-01T06:00:00.000Z: when this is done, the same command with --again HOST --only database --point hourly/06 brings them",
+  ]);
+  const before = new Date("2025-03-01T06:00:00Z");
+  expect(newerDatabases(full, points, { before })[0]).toContain(" hourly/05 ");
+  expect(newerDatabases(point("06"), points, {})).toEqual([]);
 });
