@@ -90,6 +90,48 @@ export function backupUnits({
   ];
 }
 
+/** Of a server that keeps backups of a site: each day it removes what need not be kept. */
+export function pruningUnits({
+  programs,
+  user,
+  path,
+}: {
+  /** The folder of host/resident on the server. */
+  programs: string;
+  /** The account that they are, and their folder. */
+  user: string;
+  path: string;
+}): Unit[] {
+  const name = `site-backup-prune-${user}`;
+  return [
+    {
+      name: `${name}.service`,
+      text: unit({
+        Unit: { Description: `Removes the backups in ${path} that need not be kept` },
+        Service: {
+          Type: "oneshot",
+          ExecStart: `${programs}/prune ${path} /etc/site-backup-server/${user}.json`,
+          User: user,
+          UMask: "0077",
+          Nice: "19",
+          IOSchedulingClass: "idle",
+          ...walls([path]),
+          PrivateNetwork: "yes",
+          CapabilityBoundingSet: "",
+        },
+      }),
+    },
+    {
+      name: `${name}.timer`,
+      text: unit({
+        Unit: { Description: `Removes the backups in ${path} that need not be kept, each day` },
+        Timer: { OnCalendar: "daily", RandomizedDelaySec: "1h", Persistent: "yes" },
+        Install: { WantedBy: "timers.target" },
+      }),
+    },
+  ];
+}
+
 /** It reads everything, and writes there alone. */
 function walls(writable: string[]): Record<string, string> {
   return {

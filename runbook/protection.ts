@@ -131,7 +131,12 @@ function storeSettings(store: Store): Facts[] {
     case "directory":
       return [];
     case "ssh":
-      return [{ kind: store.kind, host: store.host, port: store.port, user: store.user }];
+      return [
+        {
+          ...{ kind: store.kind, host: store.host, port: store.port, user: store.user },
+          ...(store.server && { isSetUpFromHere: true }),
+        },
+      ];
     case "s3": {
       const { kind, bucket, path, region, endpoint, writer } = store;
       if (!writer) return [];
@@ -149,6 +154,18 @@ function storeSettings(store: Store): Facts[] {
 
 function asksServers({ alerts }: Site): boolean {
   return [alerts?.mail?.smtp, alerts?.webhook, alerts?.deadMan].some((place) => place !== undefined);
+}
+
+/** How often a tier makes a backup, how long it keeps one, and how many there are in that time. */
+function keptOf(backups: Backups, tier: (typeof tiers)[number]) {
+  const keepSeconds = backups[tier].keep;
+  const everySeconds = intervalSeconds(backups, tier);
+  return { everySeconds, keepSeconds, atLeast: Math.max(1, Math.ceil(keepSeconds / everySeconds)) };
+}
+
+/** What host/resident/expire reads: which restore points a store need not keep. */
+export function expirySettings(backups: Backups): Facts {
+  return { tiers: Object.fromEntries(tiers.map((tier) => [tier, keptOf(backups, tier)])) };
 }
 
 /**
@@ -216,12 +233,7 @@ export function backupSettings(site: Site, backups: Backups): Facts {
     metrics: site.metrics ? { domain: site.domain, path: site.metrics.path } : null,
     tiers: {
       ...Object.fromEntries(
-        tiers.map((tier) => {
-          const keepSeconds = backups[tier].keep;
-          const everySeconds = intervalSeconds(backups, tier);
-          const atLeast = Math.max(1, Math.ceil(keepSeconds / everySeconds));
-          return [tier, { everySeconds, keepSeconds, atLeast, stores: storesOf(site, backups, tier) }];
-        }),
+        tiers.map((tier) => [tier, { ...keptOf(backups, tier), stores: storesOf(site, backups, tier) }]),
       ),
       // Goes where a daily one does, and nobody removes it.
       manual: { stores: storesOf(site, backups, "daily") },

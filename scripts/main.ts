@@ -4,6 +4,7 @@ import { exitCodes, OperatorError } from "../site/operator-error.ts";
 import { alertCommand } from "./alert.ts";
 import { programVersion } from "../run/program-version.ts";
 import { assessCommand } from "./assess.ts";
+import { backupServerCommand } from "./backup-server.ts";
 import { backupCommand } from "./backup.ts";
 import { checkCommand } from "./check.ts";
 import { completionCommand } from "./completion.ts";
@@ -40,6 +41,7 @@ for (const command of [
   alertCommand,
   assessCommand,
   backupCommand,
+  backupServerCommand,
   checkCommand,
   () => completionCommand(program),
   configCommand,

@@ -57,6 +57,7 @@ export function contradictions(site: ReadableSite): Issue[] {
     ...restorePoints(site),
     ...verification(site),
     ...stores(site),
+    ...backupServers(site),
     ...backups(site),
     ...alerts(site),
   ];
@@ -565,6 +566,64 @@ function verification({ verification: section, secrets, restorePoints: points }:
       : [],
   );
   return [...unknown, ...own];
+}
+
+/** What the account on a server that keeps backups must not be, or do. */
+function backupServers({ stores: list, backups: made }: ReadableSite): Issue[] {
+  return entries(list).flatMap(([index, store]) => {
+    if (store.kind !== "ssh" || store.server === undefined) return [];
+    const at = ["stores", index];
+    const { readers, writers } = store.server;
+    const key = (written: string) => written.split(" ").slice(0, 2).join(" ");
+    const read = new Set(readers.map(key));
+    return [
+      ...(/^\/[A-Za-z0-9._/-]+$/.test(store.path)
+        ? []
+        : [
+            issue(
+              [...at, "path"],
+              "it stands in a command there: an absolute path of letters, digits, dots, dashes and underscores",
+            ),
+          ]),
+      ...[unsafePlace(store.path)].flatMap((problem) =>
+        problem === undefined ? [] : [issue([...at, "path"], problem)],
+      ),
+      ...(systemAccounts.includes(store.user)
+        ? [
+            issue(
+              [...at, "user"],
+              `${store.user} is the system's own: name an account for these backups alone`,
+            ),
+          ]
+        : []),
+      ...(/^[a-z_][a-z0-9_-]{0,31}$/.test(store.user)
+        ? []
+        : [
+            issue(
+              [...at, "user"],
+              "Debian makes no account of this name: small letters, digits, dashes and underscores",
+            ),
+          ]),
+      ...(made === undefined
+        ? [
+            issue(
+              [...at, "server"],
+              "there is no section backups: nobody makes any, and nothing says how long they are kept",
+            ),
+          ]
+        : []),
+      ...writers.flatMap((written, writer) =>
+        read.has(key(written))
+          ? [
+              issue(
+                [...at, "server", "writers", writer],
+                "is among the readers too: whoever breaks into the site's server would read its backups",
+              ),
+            ]
+          : [],
+      ),
+    ];
+  });
 }
 
 function stores({

@@ -436,6 +436,22 @@ const accessKey = z.strictObject({
   secretAccessKey: variable.describe("Name of the entry of `secrets` that holds its secret half."),
 });
 
+const backupServer = z.strictObject({
+  writers: z
+    .array(z.string().regex(sshPublicKey, "not a public key of ssh, such as ssh-ed25519 AAAA…"))
+    .default([])
+    .describe(
+      "ssh public keys that add backups, and do nothing else there: that of the site's server, which `recovery protect` prints.",
+    ),
+  readers: z
+    .array(z.string().regex(sshPublicKey, "not a public key of ssh, such as ssh-ed25519 AAAA…"))
+    .min(1, "without a reader nobody could restore what is there")
+    .describe("ssh public keys that read backups, and change nothing: yours, and a verifier's."),
+  limit: size
+    .refine((bytes) => bytes % 1024 ** 3 === 0, "a number of GiB, such as 100GiB, or of TiB")
+    .describe("How much all backups there may be. What would be more is refused."),
+});
+
 const storeSchema = z.discriminatedUnion("kind", [
   z.strictObject({
     kind: z.literal("directory").describe("A folder on the operator's computer, such as a mounted disk."),
@@ -469,6 +485,11 @@ const storeSchema = z.discriminatedUnion("kind", [
       )
       .describe(
         "The server's public key, `ssh-ed25519 AAAA…`: read it on the server, `cat /etc/ssh/ssh_host_ed25519_key.pub`. Whoever shows another is not asked for anything.",
+      ),
+    server: backupServer
+      .optional()
+      .describe(
+        "The server is a plain Debian, and `recovery backup-server` sets up the account there: who adds backups, who reads them, how much they may be. What the tiers need not keep it removes itself.",
       ),
     timezone,
   }),

@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { parsePin } from "../backups/pin.ts";
 import { exitCodes, OperatorError } from "../site/operator-error.ts";
+import { type BackupServerOutputs, declareBackupServer, prepareBackupServer } from "./backup-server.ts";
 import { prepareRecovery } from "./prepare.ts";
 import { declareProtection, prepareProtection, type ProtectionOutputs } from "./protection.ts";
 import { declareRecovery, hostSession, type RecoveryOutputs } from "./recovery.ts";
@@ -16,9 +17,10 @@ const recoveries = new Map([
   ["recovery", { isolated: false }],
   ["staging", { isolated: true }],
 ]);
-const roles = [...recoveries.keys(), "backup"];
+const roles = [...recoveries.keys(), "backup", "backup-server"];
+type Outputs = RecoveryOutputs | ProtectionOutputs | BackupServerOutputs;
 
-export default async function program(): Promise<RecoveryOutputs | ProtectionOutputs> {
+export default async function program(): Promise<Outputs> {
   try {
     return await declareRole();
   } catch (error) {
@@ -32,13 +34,25 @@ function forTheOperator({ message }: OperatorError): pulumi.RunError {
   return Object.assign(new pulumi.RunError(message), { stack: "" });
 }
 
-async function declareRole(): Promise<RecoveryOutputs | ProtectionOutputs> {
+async function declareRole(): Promise<Outputs> {
   const stack = pulumi.getStack();
   const name = stack.split(".").at(-1) ?? "";
   const say = (line: string) => void pulumi.log.info(line);
   const config = new pulumi.Config();
   if (name === "backup") {
     return declareProtection(await prepareProtection({ ...hostFromConfig(config, stack), say }));
+  }
+  if (name === "backup-server") {
+    const store = config.get("store");
+    return declareBackupServer(
+      await prepareBackupServer({
+        siteFile: resolve(config.require("site")),
+        ...(store === undefined ? {} : { store }),
+        login: config.get("user") ?? "root",
+        run: runOf(stack),
+        say,
+      }),
+    );
   }
   const role = recoveries.get(name);
   if (!role) {
@@ -112,11 +126,15 @@ function hostFromConfig(
       user: config.get("user") ?? "root",
       hostKey: config.require("hostKey"),
     },
-    // The same for each `up` of this operator, so that the next one goes on with what the last began.
-    run: {
-      id: `${stack}-${userInfo().username}-${hostname()}`,
-      who: `${userInfo().username}@${hostname()}`,
-      why: "pulumi up",
-    },
+    run: runOf(stack),
+  };
+}
+
+/** The same for each `up` of this operator, so that the next one goes on with what the last began. */
+function runOf(stack: string): RecoverySettings["run"] {
+  return {
+    id: `${stack}-${userInfo().username}-${hostname()}`,
+    who: `${userInfo().username}@${hostname()}`,
+    why: "pulumi up",
   };
 }

@@ -82,7 +82,9 @@ const sql = (text: string) =>
 const rows = "FROM audit_events WHERE actor = 'test' ORDER BY CAST(entity_id AS INTEGER)";
 const uploads = "/var/www/chatbot/data/uploads/written";
 
-async function configure(signers: string[]): Promise<void> {
+const signers: string[] = [];
+const writers: string[] = [];
+async function configure(): Promise<void> {
   const { stdout: recipient } = await execa("age-keygen", ["-y", join(host.directory, "key")]);
   const { stdout: verifier } = await execa("age-keygen", ["-y", join(host.directory, "verifier-key")]);
   const { address, port, hostKey } = keeper.machine;
@@ -91,7 +93,7 @@ async function configure(signers: string[]): Promise<void> {
     host.site,
     [
       runbookSite.replace(/^stores:[^]*/m, ""),
-      `stores: [{ kind: ssh, name: offsite, host: "${address}", port: ${port}, user: keeper, path: /srv/kept, hostKey: "${hostKey}" }]`,
+      `stores: [{ kind: ssh, name: offsite, host: "${address}", port: ${port}, user: keeper, path: /srv/kept, hostKey: "${hostKey}", server: { writers: ${JSON.stringify(writers)}, readers: ["${host.agent.publicKey.trim()}"], limit: 1GiB } }]`,
       `restorePoints: { signers: ${JSON.stringify(signers)}, recipients: ["${recipient}", "${verifier}"], identity: BACKUP_KEY }`,
       `verification: { signers: ["${verdicts}"], key: VERIFIER, identity: VERIFIER_KEY }`,
       "secrets:",
@@ -105,10 +107,15 @@ async function configure(signers: string[]): Promise<void> {
 }
 
 /** The keeper takes what this key sends, beside what it takes already. */
-const take = (key: string) =>
-  keeper.run(
-    `printf '%s\n' 'restrict,command="/usr/local/bin/receive-backup /srv/kept 1" ${key}' >>/home/keeper/.ssh/authorized_keys`,
+async function take(key: string): Promise<void> {
+  writers.push(key);
+  await configure();
+  const { exitCode, stderr, stdout } = await carriedOut(typed("npx recovery backup-server"));
+  expect(exitCode, stderr).toBe(0);
+  expect(stdout).toBe(
+    `${keeper.machine.address} keeps the backups of the store offsite from now on, as keeper in /srv/kept`,
   );
+}
 
 beforeAll(async () => {
   host = await recoveryHost();
@@ -123,13 +130,6 @@ beforeAll(async () => {
   const first = await host.recovery("rebuild", ...named(host), ...besides, "--yes", "--without-pulumi");
   expect(first.exitCode, first.stderr).toBe(0);
   runbookSite = await readFile(host.site, "utf8");
-  await keeper.run(
-    `useradd --create-home keeper && install -d -o keeper -g keeper -m 700 /srv/kept /home/keeper/.ssh && echo '${host.agent.publicKey.trim()}' >/home/keeper/.ssh/authorized_keys && chown keeper /home/keeper/.ssh/authorized_keys`,
-  );
-  const receive = await host.onHost("cat /usr/local/lib/recovery/current/resident/receive");
-  await keeper.run(
-    `cat >/usr/local/bin/receive-backup <<'END'\n${receive}END\nchmod 755 /usr/local/bin/receive-backup`,
-  );
   await execa("age-keygen", ["-o", join(host.directory, "key")]);
   for (const line of [
     typed("ssh-keygen -t ed25519 -N '' -C verifier -f verifier"),
@@ -146,7 +146,8 @@ afterAll(async () => {
 
 describe("a site that protects itself", { timeout: 600_000 }, () => {
   test("has its backups made by a timer while it writes, on a server that only takes them", async () => {
-    await configure([host.machine.hostKey]);
+    signers.push(host.machine.hostKey);
+    await configure();
     const protectedNow = await host.recovery("protect", ...named(host), "--json");
     expect(protectedNow.exitCode, protectedNow.stderr).toBe(0);
     const facts = JSON.parse(protectedNow.stdout) as { key: string; left: string[] };
@@ -279,9 +280,10 @@ describe("a site that protects itself", { timeout: 600_000 }, () => {
     expect(await run("systemctl list-timers --no-legend 'site-backup@*' | wc -l")).toBe("4\n");
     const shown = await host.recovery("rebuild", ...named(replacement), ...besides, "--yes");
     expect(shown.exitCode, shown.stderr).toBe(0);
-    const key = /^note: to do: let the store offsite take .*: its key there is (ssh-ed25519 \S+)/m.exec(
-      shown.stdout,
-    )?.[1];
+    const key =
+      /^note: to do: let the store offsite take .*: add to server\.writers of that store in site\.yaml, and run npx recovery backup-server: (ssh-ed25519 \S+)/m.exec(
+        shown.stdout,
+      )?.[1];
     const signer = /^note: to do: add to restorePoints\.signers .*: (ssh-ed25519 \S+)$/m.exec(
       shown.stdout,
     )?.[1];
@@ -292,7 +294,8 @@ describe("a site that protects itself", { timeout: 600_000 }, () => {
     const id = /^made (\S+)/.exec(madeBefore.stdout)?.[1];
     const state = async () => (await points()).find((point) => point.id === id)?.state;
     expect(await state()).toBe("damaged");
-    await configure([host.machine.hostKey, signer ?? ""]);
+    signers.push(signer ?? "");
+    await configure();
     expect(await state()).toBe("complete");
     // Asked again, by either command, it tells nothing of what has been done.
     const done = await host.recovery("rebuild", ...named(replacement), ...besides, "--yes");
@@ -301,5 +304,40 @@ describe("a site that protects itself", { timeout: 600_000 }, () => {
     const asked = await host.recovery("protect", ...named(replacement), "--json");
     expect(asked.exitCode, asked.stderr).toBe(0);
     expect(JSON.parse(asked.stdout)).toMatchObject({ left: [] });
+  });
+
+  test("is kept by a server that removes what need not be kept, and lets nobody change what must be", async () => {
+    const { address, port, hostKey } = keeper.machine;
+    await writeFile(
+      join(host.directory, "known"),
+      `[${address}]:${port} ${hostKey}\n${address} ${hostKey}\n`,
+    );
+    await writeFile(join(host.directory, "batch"), `rm ${daily.id}/MANIFEST.json\n`);
+    const { stderr, exitCode } = await execa(
+      "sftp",
+      ["-o", "UserKnownHostsFile=known", "-P", String(port), "-b", "batch", `keeper@${address}`],
+      { cwd: host.directory, env: host.environment, reject: false },
+    );
+    expect(exitCode).toBe(1);
+    expect(stderr).toMatch(/remote delete .*Permission denied/);
+
+    // Two months in which it was not told of anything.
+    const kept = await keeper.run(
+      `cd /srv/kept && for day in 01 02 03 04 05 06 07 08; do cp -a ${daily.id} daily/202603\${day}T020000Z; done &&
+        install -d -o keeper -m 700 daily/20260401T020000Z && touch -d '3 days ago' daily/20260401T020000Z &&
+        install -d -o keeper -m 700 daily/20260402T020000Z && ls daily`,
+    );
+    await keeper.run("systemctl start site-backup-prune-keeper.service");
+    expect((await keeper.run("ls /srv/kept/daily")).trim().split("\n")).toEqual(
+      kept
+        .trim()
+        .split("\n")
+        // Of the eight that are older than a week seven newer ones must stay.
+        .filter((name) => !/^(2026030[12]|20260401)/.test(name)),
+    );
+    expect(await keeper.run("systemctl list-timers --no-legend 'site-backup-prune-*' | wc -l")).toBe("1\n");
+    expect(
+      await keeper.run("stat -c '%U %a' /srv/kept /var/lib/site-backup-server/keeper/.ssh/authorized_keys"),
+    ).toBe("keeper 700\nroot 644\n");
   });
 });

@@ -56,6 +56,7 @@ test("every command of the command line is defined as main.ts adds it", () => {
     "alert",
     "assess",
     "backup",
+    "backup-server",
     "check",
     "completion",
     "config",

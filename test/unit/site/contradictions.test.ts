@@ -51,6 +51,12 @@ const bucket: Extract<Site["stores"][number], { kind: "s3" }> = {
   ...{ kind: "s3", name: "bucket", bucket: "kept", path: "club", region: "eu-central-1", versions: true },
   timezone: "UTC",
 };
+const keeper = (changes: object = {}): Extract<Site["stores"][number], { kind: "ssh" }> => ({
+  ...{ kind: "ssh", name: "offsite", host: "192.0.2.20", port: 22, user: "keeper", path: "/srv/kept" },
+  ...{ hostKey: "ssh-ed25519 AAAA", timezone: "UTC" },
+  server: { writers: ["ssh-ed25519 AAAB server"], readers: ["ssh-ed25519 AAAC you"], limit: 1024 ** 3 },
+  ...changes,
+});
 const mail = { to: ["owner@example.org"], from: "club@example.org" };
 
 const cases: [what: string, change: (site: Site) => void, issue: string][] = [
@@ -431,6 +437,42 @@ const cases: [what: string, change: (site: Site) => void, issue: string][] = [
       site.stores.push({ ...bucket, writer: { accessKeyId: "AKIA", secretAccessKey: "KEY" } });
     },
     "stores[1].writer.secretAccessKey: KEY is yours: it opens or vouches for backups, and would lie on the server",
+  ],
+  [
+    "a server for backups that nobody makes",
+    (site) => {
+      delete site.backups;
+      site.stores.push(keeper());
+    },
+    "stores[1].server: there is no section backups: nobody makes any, and nothing says how long they are kept",
+  ],
+  [
+    "a server for backups whose folder a command would take for two",
+    (site) => site.stores.push(keeper({ path: "/srv/photo club" })),
+    "stores[1].path: it stands in a command there: an absolute path of letters, digits, dots, dashes and underscores",
+  ],
+  [
+    "a server for backups whose folder is the system's",
+    (site) => site.stores.push(keeper({ path: "/etc" })),
+    "stores[1].path: /etc",
+  ],
+  [
+    "a server for backups that root would take",
+    (site) => site.stores.push(keeper({ user: "root" })),
+    "stores[1].user: root is the system's own: name an account for these backups alone",
+  ],
+  [
+    "a server for backups with an account that cannot be made",
+    (site) => site.stores.push(keeper({ user: "Photo.Club" })),
+    "stores[1].user: Debian makes no account of this name",
+  ],
+  [
+    "a server for backups that lets the site's server read",
+    (site) => {
+      const server = { writers: ["ssh-ed25519 AAAB b"], readers: ["ssh-ed25519 AAAB a"], limit: 1024 ** 3 };
+      site.stores.push(keeper({ server }));
+    },
+    "stores[1].server.writers[0]: is among the readers too: whoever breaks into the site's server would read its backups",
   ],
   [
     "a container whose reader's token is none",

@@ -18,6 +18,7 @@ const types = [
   "recovery-stack:index:RecoveredSite",
   "command:remote:Command",
   "recovery-stack:index:BackupSchedule",
+  "recovery-stack:index:BackupServer",
 ];
 const hostKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGPKSUTyz1HwHReFVvD5obVsALAgJRNarH4TRpNePnAS";
 
@@ -221,6 +222,36 @@ test("the stack backup declares the server and the one step that has it make its
   expect(JSON.stringify(commandsOf(second))).toBe(JSON.stringify(commandsOf(first)));
 });
 
+const keepingSite = {
+  ...protectedSite,
+  stores: [
+    ...protectedSite.stores.slice(0, -1),
+    { ...protectedSite.stores.at(-1), server: { readers: [hostKey], limit: "100GiB" } },
+  ],
+};
+
+test("the stack backup-server declares the server that site.yaml names, and the one step that has it keep backups", async () => {
+  const living = siteFolder(keepingSite);
+  const { engine, outputs } = await up({ site: living.file }, { stack: "club.backup-server" });
+  living.remove();
+  expect(engine.declared.map(({ type, name }) => [type, name])).toEqual([
+    [types[0], "server"],
+    [types[4], "backups"],
+    [types[2], "backup-server"],
+  ]);
+  expect(outputs).toEqual({ address: "192.0.2.20" });
+});
+
+test.each([
+  [protectedSite, {}, "site.yaml has no backup server to set up\nno store of kind ssh has a section server"],
+  [keepingSite, { store: "other" }, "it is not said which backup server is meant\nsite.yaml has offsite"],
+])("a preview refuses a backup server that site.yaml does not name: %#", async (changes, more, why) => {
+  const living = siteFolder(changes);
+  const config = { site: living.file, ...more };
+  await expect(up(config, { stack: "club.backup-server", preview: true })).rejects.toThrow(why);
+  living.remove();
+});
+
 test.each([
   [
     { ...protectedSite, stores: written.stores },
@@ -236,7 +267,7 @@ test.each([
 
 test("a stack whose name says no role is refused with the names that do", async () => {
   await expect(up({}, { stack: "chatbot.production" })).rejects.toThrow(
-    "the stack chatbot.production has no role\na stack is named after what it does: recovery, staging, backup, or with the site's name in front: chatbot.recovery\n",
+    "the stack chatbot.production has no role\na stack is named after what it does: recovery, staging, backup, backup-server, or with the site's name in front: chatbot.recovery\n",
   );
 });
 
