@@ -3,7 +3,7 @@ import { formatDuration } from "../site/units.ts";
 import { isWritable } from "../site/writable-stores.ts";
 
 type Backups = NonNullable<Site["backups"]>;
-type Tier = Exclude<keyof Backups, "path" | "at">;
+export type Tier = Exclude<keyof Backups, "path" | "at">;
 
 const daySeconds = 86_400;
 

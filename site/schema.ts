@@ -452,6 +452,31 @@ const backupServer = z.strictObject({
     .describe("How much all backups there may be. What would be more is refused."),
 });
 
+const declaredSchema = z.strictObject({
+  lock: z
+    .enum(["governance", "compliance"])
+    .default("governance")
+    .describe(
+      "What locks a backup for as long as its tier is kept. `governance`: whoever administers the account can lift it. `compliance`: nobody can, you neither, and a wrong `keep` is paid for to its end.",
+    ),
+  archive: z
+    .enum(["none", "glacier-instant", "glacier-flexible"])
+    .optional()
+    .describe(
+      "Where monthly backups are moved to after 30 days. `glacier-instant` is read at once, and is the default where they stay for 120 days or longer; `glacier-flexible` costs least, and gives a backup back after up to 5 hours.",
+    ),
+  kmsKey: z
+    .string()
+    .regex(
+      /^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key\/[A-Za-z0-9-]+$/,
+      "not the ARN of a key (an alias is none), such as arn:aws:kms:eu-central-1:111122223333:key/…",
+    )
+    .optional()
+    .describe(
+      "The ARN of a key of AWS KMS that objects are encrypted with. Without it S3 uses keys of its own.",
+    ),
+});
+
 const storeSchema = z.discriminatedUnion("kind", [
   z.strictObject({
     kind: z.literal("directory").describe("A folder on the operator's computer, such as a mounted disk."),
@@ -532,6 +557,11 @@ const storeSchema = z.discriminatedUnion("kind", [
       .optional()
       .describe(
         "What the site's server writes with: it may put objects under `path`, read and list them, and nothing else. Without it no backups are sent there.",
+      ),
+    declared: declaredSchema
+      .optional()
+      .describe(
+        "The stack `offsite` makes this bucket and keeps it as is said here (docs/offsite.md): on AWS alone. `declared: {}` is enough.",
       ),
     timezone,
   }),

@@ -5,6 +5,7 @@ import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { siteJsonSchema } from "../../../site/json-schema.ts";
 import { isRoot, protectedServer, type ProtectedServer } from "../host/protected-server.ts";
+import { bucket } from "../offsite/declared-site.ts";
 import { written } from "../runbook/small-site.ts";
 import { siteFolder, type SiteFolder } from "../stacks/site-folder.ts";
 import { recovery } from "./recovery.ts";
@@ -247,6 +248,28 @@ describe("config", limit, () => {
     expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: "" });
     expect(stderr.split("\n")[0]).toBe("the backups could not meet the objectives when the server is lost");
     expect(stderr).toContain("database may be 6h old, and nothing that holds it is sent to another server");
+  });
+
+  test("check of a site that declares a bucket which could not keep its promises exits 2, and says each of them", async () => {
+    const secret = { name: "BUCKET_WRITER", from: "command:false" };
+    const folder = siteFolder({
+      backups: {},
+      stores: [{ ...bucket, declared: { archive: "glacier-flexible" }, versions: false }],
+      secrets: [...written.secrets, secret],
+      restorePoints: { recipients: [`age1${"q".repeat(58)}`], identity: "MONITORING" },
+    });
+    const { exitCode, stdout, stderr } = await recovery(["config", "check", "--site", folder.file]);
+    folder.remove();
+    expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: "" });
+    expect(stderr.split("\n")).toEqual([
+      "the buckets that site.yaml declares could not keep what it promises",
+      "stores.bucket: a bucket that is declared keeps versions, and `versions: false` says that it does not",
+      ...["databaseCorruption is 2h", "dataDeletion is 4h"].map(
+        (rto) =>
+          `stores.bucket: GLACIER gives monthly backups of more than 30d back after up to 5h, and objectives.rto.${rto}`,
+      ),
+      "change the stores, how long backups are kept, or the objectives: docs/offsite.md",
+    ]);
   });
 
   test("schema prints the JSON Schema", async () => {

@@ -1,0 +1,133 @@
+import type {
+  LifecycleRule,
+  ObjectLockConfiguration,
+  OwnershipControls,
+  PublicAccessBlockConfiguration,
+  ServerSideEncryptionConfiguration,
+  TransitionStorageClass,
+  VersioningConfiguration,
+} from "@aws-sdk/client-s3";
+import type { Site } from "../site/schema.ts";
+import { type BucketIdentity, bucketPolicy, readerIdentity, writerIdentity } from "./bucket-policies.ts";
+import { lockDays, type S3Store, stayDays, tiers, tiersIn } from "./bucket-stay.ts";
+import type { PolicyDocument } from "./policy-document.ts";
+import { infrequentBytes, largestManifestBytes, storageClasses } from "./storage-classes.ts";
+
+/** A bucket that holds backups and lets nobody remove them, in the words of S3's API. */
+export interface BucketDocuments {
+  bucket: string;
+  region: string;
+  versioning: VersioningConfiguration;
+  objectLock: ObjectLockConfiguration;
+  lifecycle: LifecycleRule[];
+  encryption: ServerSideEncryptionConfiguration;
+  publicAccessBlock: PublicAccessBlockConfiguration;
+  ownership: OwnershipControls;
+  policy: PolicyDocument;
+  /** Whom the site's server is. */
+  writer: BucketIdentity;
+  /** Whom the operator is. */
+  reader: BucketIdentity;
+}
+
+/** When monthly backups are moved to an archive, in days. */
+const archivedAfterDays = 30;
+
+const archiveClasses = {
+  "glacier-instant": "GLACIER_IR",
+  "glacier-flexible": "GLACIER",
+} as const satisfies Record<string, TransitionStorageClass>;
+
+/** What the stack `offsite` makes of a store that site.yaml declares. Pure; `bucketRefusals` says of which none can be made. */
+export function bucketDocuments(site: Site, store: S3Store): BucketDocuments {
+  const { bucket, region, declared } = store;
+  return {
+    bucket,
+    region,
+    versioning: { Status: "Enabled" },
+    objectLock: {
+      ObjectLockEnabled: "Enabled",
+      Rule: {
+        DefaultRetention: {
+          Mode: declared?.lock === "compliance" ? "COMPLIANCE" : "GOVERNANCE",
+          Days: lockDays(site, store),
+        },
+      },
+    },
+    lifecycle: lifecycle(site, store),
+    encryption: {
+      Rules: [
+        {
+          ApplyServerSideEncryptionByDefault:
+            declared?.kmsKey === undefined
+              ? { SSEAlgorithm: "AES256" }
+              : { SSEAlgorithm: "aws:kms", KMSMasterKeyID: declared.kmsKey },
+          // One question to KMS for many objects; without KMS it means nothing.
+          BucketKeyEnabled: declared?.kmsKey !== undefined,
+        },
+      ],
+    },
+    publicAccessBlock: {
+      BlockPublicAcls: true,
+      IgnorePublicAcls: true,
+      BlockPublicPolicy: true,
+      RestrictPublicBuckets: true,
+    },
+    ownership: { Rules: [{ ObjectOwnership: "BucketOwnerEnforced" }] },
+    policy: bucketPolicy(store),
+    writer: writerIdentity(store),
+    reader: readerIdentity(store),
+  };
+}
+
+/**
+ * Rules by tier, those too whose backups are sent elsewhere: what was sent here before goes in its time. None is for manual ones, which are
+ * kept for ever.
+ */
+function lifecycle(site: Site, store: S3Store): LifecycleRule[] {
+  const { backups } = site;
+  if (backups === undefined) return [];
+  const archive = archiveOf(site, store);
+  return [
+    ...tiers.map((tier): LifecycleRule => ({
+      ID: tier,
+      Status: "Enabled",
+      Filter: { Prefix: `${store.path}/${tier}/` },
+      Expiration: { Days: stayDays(site, backups, store, tier) },
+      // What expired, and what was put over: its lock holds it for as long as it is promised, and no rule beats that.
+      NoncurrentVersionExpiration: { NoncurrentDays: 1 },
+    })),
+    ...(archive === "none"
+      ? []
+      : [
+          {
+            ID: "monthly-archive",
+            Status: "Enabled" as const,
+            Filter: {
+              And: {
+                Prefix: `${store.path}/monthly/`,
+                ObjectSizeGreaterThan:
+                  archive === "glacier-flexible" ? largestManifestBytes : infrequentBytes,
+              },
+            },
+            Transitions: [{ Days: archivedAfterDays, StorageClass: archiveClasses[archive] }],
+          },
+        ]),
+    {
+      ID: "remains",
+      Status: "Enabled",
+      Filter: { Prefix: "" },
+      Expiration: { ExpiredObjectDeleteMarker: true },
+      AbortIncompleteMultipartUpload: { DaysAfterInitiation: 1 },
+    },
+  ];
+}
+
+/** As site.yaml says, or glacier-instant where that is billed for no longer than a backup stays. */
+function archiveOf(site: Site, store: S3Store): keyof typeof archiveClasses | "none" {
+  const { backups } = site;
+  if (backups === undefined || !tiersIn(site, store).includes("monthly")) return "none";
+  const billedUntilDays = archivedAfterDays + storageClasses.GLACIER_IR.minimumDays;
+  const byDefault = stayDays(site, backups, store, "monthly") >= billedUntilDays ? "glacier-instant" : "none";
+  return store.declared?.archive ?? byDefault;
+}

@@ -1,0 +1,62 @@
+import type { Site } from "../site/schema.ts";
+import { brokenPromises } from "./broken-promises.ts";
+import { bucketDocuments } from "./bucket-documents.ts";
+import { lockDays, type S3Store, tiersIn } from "./bucket-stay.ts";
+
+/** S3 locks nothing for longer. */
+const longestLockDays = 36_500;
+/** IAM has no longer names, of users and of roles. */
+const longestIdentityName = 64;
+
+/** The stores that the stack `offsite` makes. */
+export function declaredStores(site: Site): S3Store[] {
+  return site.stores.filter((store) => store.kind === "s3").filter(({ declared }) => declared !== undefined);
+}
+
+/** Why buckets that site.yaml declares cannot be made so that they keep what it promises: a line each. Pure. */
+export function bucketRefusals(site: Site): string[] {
+  const stores = declaredStores(site);
+  return stores.flatMap((store) => {
+    const documents = bucketDocuments(site, store);
+    const others = stores.filter((other) => other !== store && other.bucket === store.bucket);
+    const lines = [
+      ...undeclarable(site, store),
+      ...[documents.writer, documents.reader]
+        .filter(({ name }) => name.length > longestIdentityName)
+        .map(
+          ({ name }) => `${name} is longer than the ${longestIdentityName} letters that IAM has for a name`,
+        ),
+      ...others.map(({ name }) => `${name} declares the same bucket, ${store.bucket}`),
+      ...brokenPromises(site, store, documents),
+    ];
+    return lines.map((line) => `stores.${store.name}: ${line}`);
+  });
+}
+
+function undeclarable(site: Site, store: S3Store): string[] {
+  const { path, region, endpoint, versions, declared } = store;
+  const locked = lockDays(site, store);
+  const archives = declared?.archive !== undefined && declared.archive !== "none";
+  const keyRegion = declared?.kmsKey?.split(":")[3] ?? region;
+  return [
+    ...(endpoint === undefined ? [] : [`it is not of AWS, and no other bucket is declared: ${endpoint}`]),
+    ...(versions
+      ? []
+      : ["a bucket that is declared keeps versions, and `versions: false` says that it does not"]),
+    ...(locked > 0
+      ? []
+      : [
+          "no backups are sent there: it needs a `writer` (any accessKeyId, until it has one), and a place in `backups`",
+        ]),
+    ...(locked <= longestLockDays
+      ? []
+      : [`S3 locks nothing for longer than ${longestLockDays}d, and backups are kept ${locked}d`]),
+    ...(archives && locked > 0 && !tiersIn(site, store).includes("monthly")
+      ? ["`archive` is about monthly backups, and none are sent there"]
+      : []),
+    ...(keyRegion === region ? [] : [`its key is in ${keyRegion}, and the bucket in ${region}`]),
+    ...(/[*?$]/.test(path)
+      ? [`in a policy *, ? and $ stand for other characters, and its path is ${path}`]
+      : []),
+  ];
+}
