@@ -6,19 +6,47 @@ import { exitCodes, OperatorError } from "../site/operator-error.ts";
 import { type BackupServerOutputs, declareBackupServer, prepareBackupServer } from "./backup-server.ts";
 import { prepareRecovery } from "./prepare.ts";
 import { declareProtection, prepareProtection, type ProtectionOutputs } from "./protection.ts";
+import type { OffsiteOutputs } from "./offsite.ts";
 import { declareRecovery, hostSession, type RecoveryOutputs } from "./recovery.ts";
 import type { RecoverySettings } from "./settings.ts";
 
+type Outputs = RecoveryOutputs | ProtectionOutputs | BackupServerOutputs | OffsiteOutputs;
+
+interface Declaring {
+  config: pulumi.Config;
+  stack: string;
+  say: (line: string) => void;
+}
+
 /**
- * What plain `pulumi up` runs. The stack's name says its role: `recovery`, `staging`, `backup`, or with a site's name in front,
- * `chatbot.recovery`. Everything else stands in stack config, in clear and without secrets.
+ * What plain `pulumi up` runs. The stack's name says its role, alone or with a site's name in front: `chatbot.recovery`. Everything else stands
+ * in stack config, in clear and without secrets.
  */
-const recoveries = new Map([
-  ["recovery", { isolated: false }],
-  ["staging", { isolated: true }],
-]);
-const roles = [...recoveries.keys(), "backup", "backup-server"];
-type Outputs = RecoveryOutputs | ProtectionOutputs | BackupServerOutputs;
+const roles: Readonly<Record<string, (declaring: Declaring) => Promise<Outputs>>> = {
+  recovery: ({ config, ...declaring }) => {
+    requireOldHostOff(config);
+    return recovery({ config, ...declaring }, { isolated: false });
+  },
+  staging: (declaring) => recovery(declaring, { isolated: true }),
+  backup: async ({ config, stack, say }) =>
+    declareProtection(await prepareProtection({ ...hostFromConfig(config, stack), say })),
+  "backup-server": async ({ config, stack, say }) => {
+    const store = config.get("store");
+    const prepared = await prepareBackupServer({
+      siteFile: resolve(config.require("site")),
+      ...(store === undefined ? {} : { store }),
+      login: config.get("user") ?? "root",
+      run: runOf(stack),
+      say,
+    });
+    return declareBackupServer(prepared);
+  },
+  offsite: async ({ config, say }) => {
+    // The cloud's SDK is loaded here alone.
+    const { declareOffsite, prepareOffsite } = await import("./offsite.ts");
+    return declareOffsite(await prepareOffsite(resolve(config.require("site")), say));
+  },
+};
 
 export default async function program(): Promise<Outputs> {
   try {
@@ -36,36 +64,23 @@ function forTheOperator({ message }: OperatorError): pulumi.RunError {
 
 async function declareRole(): Promise<Outputs> {
   const stack = pulumi.getStack();
-  const name = stack.split(".").at(-1) ?? "";
-  const say = (line: string) => void pulumi.log.info(line);
-  const config = new pulumi.Config();
-  if (name === "backup") {
-    return declareProtection(await prepareProtection({ ...hostFromConfig(config, stack), say }));
-  }
-  if (name === "backup-server") {
-    const store = config.get("store");
-    return declareBackupServer(
-      await prepareBackupServer({
-        siteFile: resolve(config.require("site")),
-        ...(store === undefined ? {} : { store }),
-        login: config.get("user") ?? "root",
-        run: runOf(stack),
-        say,
-      }),
-    );
-  }
-  const role = recoveries.get(name);
-  if (!role) {
+  const declare = roles[stack.split(".").at(-1) ?? ""];
+  if (!declare) {
     throw new OperatorError(
       exitCodes.usage,
       `the stack ${stack} has no role`,
-      `a stack is named after what it does: ${roles.join(", ")}, or with the site's name in front: chatbot.recovery`,
+      `a stack is named after what it does: ${Object.keys(roles).join(", ")}, or with the site's name in front: chatbot.recovery`,
       "pulumi stack init chatbot.recovery",
     );
   }
-  const settings = settingsFromConfig(config, stack);
-  if (!role.isolated) requireOldHostOff(config);
-  const prepared = await prepareRecovery(settings, { ...role, say });
+  return declare({ config: new pulumi.Config(), stack, say: (line) => void pulumi.log.info(line) });
+}
+
+async function recovery(
+  { config, stack, say }: Declaring,
+  options: { isolated: boolean },
+): Promise<RecoveryOutputs> {
+  const prepared = await prepareRecovery(settingsFromConfig(config, stack), { ...options, say });
   return declareRecovery(prepared, hostSession(prepared, say));
 }
 

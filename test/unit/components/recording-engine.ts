@@ -48,11 +48,15 @@ export interface RecordingEngine {
 
 /**
  * Stands in for the engine: keeps what is declared, exactly as it would reach the engine, and makes nothing. A type that is not
- * among `types`, a function call, and a read of something that exists already are errors.
+ * among `types`, a function call whose answer is not among `answers`, and a read of something that exists already are errors.
  */
 export async function recordingEngine(
   types: readonly string[],
-  { stack = "stack", preview = false } = {},
+  {
+    stack = "stack",
+    preview = false,
+    answers = {},
+  }: { stack?: string; preview?: boolean; answers?: Record<string, Record<string, unknown>> } = {},
 ): Promise<RecordingEngine> {
   const requests: RegisterResourceRequest[] = [];
   const inputs = new Map<string, Record<string, unknown>>();
@@ -60,7 +64,9 @@ export async function recordingEngine(
   await pulumi.runtime.setMocks(
     {
       call: ({ token }) => {
-        throw new Error(`undeclared call: ${token}`);
+        const answer = answers[token];
+        if (answer === undefined) throw new Error(`undeclared call: ${token}`);
+        return answer;
       },
       newResource: ({ type, name, inputs: given, custom, id }) => {
         if (!types.includes(type) || (custom === true && id)) {

@@ -1,0 +1,46 @@
+import * as pulumi from "@pulumi/pulumi";
+import { OffsiteBucket } from "../components/offsite-bucket.ts";
+import { bucketDocuments, type BucketDocuments } from "../offsite/bucket-documents.ts";
+import { declaredStores } from "../offsite/bucket-refusals.ts";
+import { longerStays } from "../offsite/bucket-stay.ts";
+import { requireObjectives } from "../offsite/require-objectives.ts";
+import { loadSite } from "../site/load.ts";
+import { exitCodes, OperatorError } from "../site/operator-error.ts";
+
+/** What the stack tells of each bucket, by the store's name. No secret is among it. */
+export interface OffsiteOutputs {
+  buckets: Record<string, Pick<OffsiteBucket, "bucket" | "writer" | "reader">>;
+}
+
+/**
+ * The buckets that a site declares, looked at from all sides that need no cloud: by the store's name.
+ *
+ * @throws OperatorError (2) when it declares none, or one that could not keep what site.yaml promises.
+ */
+export async function prepareOffsite(
+  siteFile: string,
+  say: (line: string) => void,
+): Promise<Map<string, BucketDocuments>> {
+  const { site } = await loadSite(siteFile);
+  const stores = declaredStores(site);
+  if (stores.length === 0) {
+    throw new OperatorError(
+      exitCodes.usage,
+      "site.yaml declares no bucket",
+      "the stack offsite makes those stores of kind s3 that have a section `declared`",
+      "add `declared: {}` to one: docs/offsite.md",
+    );
+  }
+  requireObjectives(site);
+  if (pulumi.runtime.isDryRun()) stores.flatMap((store) => longerStays(site, store)).forEach(say);
+  return new Map(stores.map((store) => [store.name, bucketDocuments(site, store)]));
+}
+
+/** Declares them. */
+export function declareOffsite(documents: ReadonlyMap<string, BucketDocuments>): OffsiteOutputs {
+  const buckets = [...documents].map(([name, made]) => {
+    const { bucket, writer, reader } = new OffsiteBucket(name, made);
+    return [name, { bucket, writer, reader }] as const;
+  });
+  return { buckets: Object.fromEntries(buckets) };
+}
