@@ -1,3 +1,4 @@
+import { infrequentTiers } from "../offsite/bucket-stay.ts";
 import { intervalSeconds, objectivesOfBackups, storesOf } from "../offsite/shortfalls.ts";
 import type { Site, Store } from "../site/schema.ts";
 import { serverFiles } from "../site/server-files.ts";
@@ -126,7 +127,7 @@ function writerSecret({ writer }: ObjectStore): string | undefined {
 }
 
 /** What a server is told of a store that it writes to: host/resident/stores/KIND.sh reads it. */
-function storeSettings(store: Store): Facts[] {
+function storeSettings(site: Site, store: Store): Facts[] {
   switch (store.kind) {
     case "directory":
       return [];
@@ -141,8 +142,12 @@ function storeSettings(store: Store): Facts[] {
       const { kind, bucket, path, region, endpoint, writer } = store;
       if (!writer) return [];
       const { accessKeyId, secretAccessKey: secret } = writer;
+      const infrequent = infrequentTiers(site, store);
       return [
-        { kind, bucket, path, region, ...(endpoint !== undefined && { endpoint }), accessKeyId, secret },
+        {
+          ...{ kind, bucket, path, region, ...(endpoint !== undefined && { endpoint }), accessKeyId, secret },
+          ...(infrequent.length > 0 && { infrequent }),
+        },
       ];
     }
     case "azure-blob": {
@@ -239,7 +244,7 @@ export function backupSettings(site: Site, backups: Backups): Facts {
       manual: { stores: storesOf(site, backups, "daily") },
     },
     stores: Object.fromEntries(
-      site.stores.flatMap((store) => storeSettings(store).map((settings) => [store.name, settings])),
+      site.stores.flatMap((store) => storeSettings(site, store).map((settings) => [store.name, settings])),
     ),
     rpo: objectivesOfBackups(site),
     alerts: JSON.parse(JSON.stringify(site.alerts ?? {})) as Facts,

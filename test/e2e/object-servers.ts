@@ -38,23 +38,13 @@ const azuriteVersion = "3.37.0";
 export async function startObjectServers(directory: string): Promise<ObjectServers> {
   await ensureDebianPackages(
     [
-      { command: "/usr/share/doc/python3-venv/copyright", package: "python3-venv" },
       { command: "openssl", package: "openssl" },
       { command: "rclone", package: "rclone" },
     ],
     say,
   );
-  const [moto, azurite] = await Promise.all([
-    tool(`moto-${motoVersion}`, async (folder) => {
-      await execa("/usr/bin/python3", ["-m", "venv", folder]);
-      await execa(join(folder, "bin/python"), [
-        "-m",
-        "pip",
-        "--quiet",
-        "install",
-        `moto[server]==${motoVersion}`,
-      ]);
-    }),
+  const [python, azurite] = await Promise.all([
+    pythonWithMoto(),
     tool(`azurite-${azuriteVersion}`, async (folder) => {
       await mkdir(folder, { recursive: true });
       const quiet = ["--no-audit", "--no-fund", "--loglevel=error"];
@@ -68,7 +58,6 @@ export async function startObjectServers(directory: string): Promise<ObjectServe
     ...["-subj", "/CN=stores", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate],
   ]);
   const [s3Port, azurePort] = [await freePort(), await freePort()];
-  const python = join(moto, "bin/python");
   const children = [
     spawn(
       python,
@@ -143,6 +132,33 @@ export async function startObjectServers(directory: string): Promise<ObjectServe
       await Promise.all(children.map(ended));
     },
   };
+}
+
+/** A server that takes what S3 takes, from everybody, by http on a port of this computer's loopback. */
+export async function startOpenS3(): Promise<{ endpoint: string; close(): Promise<void> }> {
+  const [python, port] = [await pythonWithMoto(), await freePort()];
+  const child = spawn(python, ["-m", "moto.server", "-H", "127.0.0.1", "-p", String(port)], {
+    stdio: "ignore",
+  });
+  const endpoint = `http://127.0.0.1:${port}`;
+  await execa("curl", [
+    ...["--silent", "--noproxy", "*", "--retry", "60", "--retry-connrefused", "--retry-delay", "1"],
+    `${endpoint}/moto-api/`,
+  ]);
+  return { endpoint, close: () => ended(child) };
+}
+
+async function pythonWithMoto(): Promise<string> {
+  await ensureDebianPackages(
+    [{ command: "/usr/share/doc/python3-venv/copyright", package: "python3-venv" }],
+    say,
+  );
+  const folder = await tool(`moto-${motoVersion}`, async (into) => {
+    await execa("/usr/bin/python3", ["-m", "venv", into]);
+    const install = ["-m", "pip", "--quiet", "install", `moto[server]==${motoVersion}`];
+    await execa(join(into, "bin/python"), install);
+  });
+  return join(folder, "bin/python");
 }
 
 /** Installed once, beside the engines. What was cut off is begun again. */

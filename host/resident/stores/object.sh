@@ -22,6 +22,6 @@ explained() { # explained COMMAND…: says why rclone failed, and never the secr
 # Credentials that open nothing are told from those that do by a listing of what is not there: nothing that is put can be taken back.
 takes() { explained timeout 25 "${objects[@]}" lsf --max-depth=1 --retries=1 "$folder/nothing"; }
 
-put() { # put POINT FILE BYTES SHA256: rclone compares its length there; its bytes are for whoever verifies it
-  explained bounded "$3" "${objects[@]}" copyto --no-check-dest --ignore-checksum "$2" "$folder/$1/$2"
+put_object() { # put_object POINT FILE BYTES SHA256 [OPTION…]: rclone compares its length there; its bytes are for whoever verifies it
+  explained bounded "$3" "${objects[@]}" copyto --no-check-dest --ignore-checksum "${@:5}" "$2" "$folder/$1/$2"
 }

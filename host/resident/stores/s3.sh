@@ -6,3 +6,12 @@ export RCLONE_CONFIG_STORE_TYPE=s3 RCLONE_CONFIG_STORE_REGION RCLONE_CONFIG_STOR
 export RCLONE_CONFIG_STORE_PROVIDER=AWS RCLONE_CONFIG_STORE_NO_CHECK_BUCKET=true RCLONE_CONFIG_STORE_DISABLE_CHECKSUM=true RCLONE_CONFIG_STORE_UPLOAD_CONCURRENCY=2
 RCLONE_CONFIG_STORE_REGION=$(at region) RCLONE_CONFIG_STORE_ACCESS_KEY_ID=$(at accessKeyId)
 if [[ -n $endpoint ]]; then export RCLONE_CONFIG_STORE_PROVIDER=Other RCLONE_CONFIG_STORE_ENDPOINT=$endpoint; fi
+
+infrequent=$(at infrequent)
+# The members of a full backup are read when there is need, so that they cost less to keep and more to read: not what lists are made of, and
+# nothing below 128 KiB, which is billed as if it were as large.
+put() { # put POINT FILE BYTES SHA256
+  local options=()
+  if [[ $infrequent == *"\"${1%%/*}\""* && $2 != MANIFEST.json* ]] && (($3 >= 131072)); then options=(--s3-storage-class=STANDARD_IA); fi
+  put_object "$@" "${options[@]}"
+}

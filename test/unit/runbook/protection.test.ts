@@ -144,6 +144,16 @@ describe("stores of objects", () => {
     expect(step?.secrets).toEqual(["WRITER", "TOKEN"]);
   });
 
+  test("of which a bucket is declared take full backups as they are kept there: what stays a month is of infrequent access", () => {
+    const writer = { accessKeyId: "AKIA", secretAccessKey: "WRITER" };
+    const { settings } = planned([
+      { ...bucket, writer, declared: {} },
+      { ...bucket, writer, name: "by-hand" },
+    ]);
+    expect(settings["stores"]).toMatchObject({ bucket: { infrequent: ["weekly", "monthly"] } });
+    expect((settings["stores"] as Record<string, object>)["by-hand"]).not.toHaveProperty("infrequent");
+  });
+
   test("without a writer are only read, and the server is told nothing of them", () => {
     const { settings, step } = planned([bucket, container]);
     expect(settings["stores"]).toEqual({});
