@@ -6,6 +6,7 @@ const read = (file: string) => readFileSync(new URL(file, root), "utf8");
 
 const runsTests = "it runs tests; continuous integration runs all of them, these too";
 const measures = "it measures: minutes on a computer that has nothing else to do";
+const asksAws = "it wants an account of AWS; what it would be asked for is tested apart (docs/offsite.md)";
 /** What no test carries out, and why. */
 const notTyped: Readonly<Record<string, string>> = {
   "npm test": runsTests,
@@ -20,6 +21,10 @@ const notTyped: Readonly<Record<string, string>> = {
   "npm run bench -- backup": measures,
   "npm run bench -- restore": measures,
   "npm run bench -- restore-postgresql": measures,
+  "pulumi stack init photo-club.offsite": asksAws,
+  "pulumi up": asksAws,
+  "pulumi stack output buckets": asksAws,
+  "aws iam create-access-key --user-name photo-club-backups-writer": asksAws,
 };
 
 /** Scripts of bash: the test that carries out all those of a page; for another page, why none does. */
