@@ -22,16 +22,20 @@ import {
 } from "@aws-sdk/client-s3";
 import { execa } from "execa";
 import { createHash } from "node:crypto";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { findEngine } from "../../engine/find.ts";
+import { openStack } from "../../engine/stack.ts";
 import { ensureDebianPackages } from "../../machines/debian-packages.ts";
 import { brokenPromises } from "../../offsite/broken-promises.ts";
 import { bucketDocuments } from "../../offsite/bucket-documents.ts";
 import { backupSettings } from "../../runbook/protection.ts";
-import { declaredSite } from "../unit/offsite/declared-site.ts";
+import program from "../../stacks/index.ts";
+import { bucket, declaredSite } from "../unit/offsite/declared-site.ts";
+import { siteFolder } from "../unit/stacks/site-folder.ts";
 import { protectedServer } from "../unit/host/protected-server.ts";
 import { startOpenS3 } from "./object-servers.ts";
 import { say } from "./recovery-host.ts";
@@ -175,6 +179,61 @@ test("what a protected server sends there is locked as it arrives, and full back
   }
 });
 
+describe("a preview with the real engine", { timeout: 600_000 }, () => {
+  let directory: string;
+  beforeAll(async () => {
+    directory = await mkdtemp(join(tmpdir(), "offsite-stack-"));
+  });
+  afterAll(async () => {
+    await rm(directory, { recursive: true });
+  });
+
+  async function preview(of: object): Promise<unknown> {
+    const engine = (await findEngine({ allowBuild: true, say })) ?? never();
+    const folder = siteFolder({
+      backups: {},
+      stores: [{ ...bucket, ...of }],
+      restorePoints: { recipients: [`age1${"q".repeat(58)}`], identity: "MONITORING" },
+      secrets: ["MONITORING", "BUCKET_WRITER"].map((name) => ({ name, from: "command:false" })),
+    });
+    try {
+      const stack = await openStack({
+        engine,
+        plugin: { from: "ours", environment: { PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true" } },
+        stackName: "club.offsite",
+        directory,
+        program: async () => ({ ...(await program()) }),
+        config: { site: folder.file },
+        say,
+      });
+      return await stack.preview().then(
+        () => undefined,
+        (reason: unknown) => reason,
+      );
+    } finally {
+      folder.remove();
+    }
+  }
+
+  test("refuses a bucket that could not keep what is promised, before it asks for anything of the cloud", async () => {
+    expect(String(await preview({ declared: { archive: "glacier-flexible" }, path: "club*" }))).toContain(
+      "the buckets that site.yaml declares could not keep what it promises\n" +
+        "stores.bucket: in a policy *, ? and $ stand for other characters, and its path is club*\n" +
+        "stores.bucket: GLACIER gives monthly backups of more than 30d back after up to 5h, and objectives.rto.databaseCorruption is 2h\n" +
+        "stores.bucket: GLACIER gives monthly backups of more than 30d back after up to 5h, and objectives.rto.dataDeletion is 4h\n",
+    );
+  });
+
+  test("of one that can wants the vendor's plugin for AWS, of the version that package.json pins", async () => {
+    const pinned = JSON.parse(await readFile(new URL("../../package.json", import.meta.url), "utf8")) as {
+      dependencies: Record<string, string>;
+    };
+    expect(String(await preview({}))).toContain(
+      `no resource plugin 'pulumi-resource-aws' found in the workspace at version v${pinned.dependencies["@pulumi/aws"] ?? never()}`,
+    );
+  });
+});
+
 function never(): never {
-  throw new Error("a site without backups");
+  throw new Error("there is none");
 }
