@@ -22,31 +22,33 @@ interface Declaring {
  * What plain `pulumi up` runs. The stack's name says its role, alone or with a site's name in front: `chatbot.recovery`. Everything else stands
  * in stack config, in clear and without secrets.
  */
-const roles: Readonly<Record<string, (declaring: Declaring) => Promise<Outputs>>> = {
-  recovery: ({ config, ...declaring }) => {
-    requireOldHostOff(config);
-    return recovery({ config, ...declaring }, { isolated: false });
-  },
-  staging: (declaring) => recovery(declaring, { isolated: true }),
-  backup: async ({ config, stack, say }) =>
-    declareProtection(await prepareProtection({ ...hostFromConfig(config, stack), say })),
-  "backup-server": async ({ config, stack, say }) => {
-    const store = config.get("store");
-    const prepared = await prepareBackupServer({
-      siteFile: resolve(config.require("site")),
-      ...(store === undefined ? {} : { store }),
-      login: config.get("user") ?? "root",
-      run: runOf(stack),
-      say,
-    });
-    return declareBackupServer(prepared);
-  },
-  offsite: async ({ config, say }) => {
-    // The cloud's SDK is loaded here alone.
-    const { declareOffsite, prepareOffsite } = await import("./offsite.ts");
-    return declareOffsite(await prepareOffsite(resolve(config.require("site")), say));
-  },
-};
+const roles = new Map<string, (declaring: Declaring) => Promise<Outputs>>(
+  Object.entries({
+    recovery: ({ config, ...declaring }: Declaring) => {
+      requireOldHostOff(config);
+      return recovery({ config, ...declaring }, { isolated: false });
+    },
+    staging: (declaring: Declaring) => recovery(declaring, { isolated: true }),
+    backup: async ({ config, stack, say }: Declaring) =>
+      declareProtection(await prepareProtection({ ...hostFromConfig(config, stack), say })),
+    "backup-server": async ({ config, stack, say }: Declaring) => {
+      const store = config.get("store");
+      const prepared = await prepareBackupServer({
+        siteFile: resolve(config.require("site")),
+        ...(store === undefined ? {} : { store }),
+        login: config.get("user") ?? "root",
+        run: runOf(stack),
+        say,
+      });
+      return declareBackupServer(prepared);
+    },
+    offsite: async ({ config, say }: Declaring) => {
+      // The cloud's SDK is loaded here alone.
+      const { declareOffsite, prepareOffsite } = await import("./offsite.ts");
+      return declareOffsite(await prepareOffsite(resolve(config.require("site")), say));
+    },
+  }),
+);
 
 export default async function program(): Promise<Outputs> {
   try {
@@ -64,12 +66,12 @@ function forTheOperator({ message }: OperatorError): pulumi.RunError {
 
 async function declareRole(): Promise<Outputs> {
   const stack = pulumi.getStack();
-  const declare = roles[stack.split(".").at(-1) ?? ""];
+  const declare = roles.get(stack.split(".").at(-1) ?? "");
   if (!declare) {
     throw new OperatorError(
       exitCodes.usage,
       `the stack ${stack} has no role`,
-      `a stack is named after what it does: ${Object.keys(roles).join(", ")}, or with the site's name in front: chatbot.recovery`,
+      `a stack is named after what it does: ${[...roles.keys()].join(", ")}, or with the site's name in front: chatbot.recovery`,
       "pulumi stack init chatbot.recovery",
     );
   }
