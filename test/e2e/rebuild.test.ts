@@ -158,6 +158,20 @@ describe("a lost site", { timeout: 900_000 }, () => {
     expect(recordOf(again.stdout).checks.length).toBeGreaterThan(20);
   });
 
+  test("is left alone by an engine that lost all of its state: what the host remembers is enough", async () => {
+    const before = await attempts();
+    const files = await host.onHost("stat -c '%i %W' /var/www/chatbot /var/www/chatbot/data/admin.db");
+    await rm(join(host.directory, "state/recovery-stack/chatbot/recovery"), { recursive: true });
+    const again = await host.recovery(...rebuildArguments(), "--json");
+    expect(again.exitCode, again.stderr).toBe(0);
+    const done = again.stderr.split("\n").filter((line) => line.includes("done "));
+    expect(done).toHaveLength(steps.length);
+    for (const line of done) expect(line).toContain("(before this run)");
+    expect(await attempts()).toEqual(before);
+    expect(await host.onHost("stat -c '%i %W' /var/www/chatbot /var/www/chatbot/data/admin.db")).toBe(files);
+    expect(recordOf(again.stdout)).toMatchObject({ outcome: "recovered", tool: { executor: "pulumi" } });
+  });
+
   test("does not count as recovered when it broke after the engine was done with it", async () => {
     await host.onHost("systemctl stop chatbot-worker");
     const broken = await host.recovery(...rebuildArguments(), "--json");
