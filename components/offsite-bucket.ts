@@ -29,9 +29,16 @@ export class OffsiteBucket extends pulumi.ComponentResource {
   /** The ARN of the role. */
   readonly reader: pulumi.Output<string>;
 
-  constructor(name: string, documents: BucketDocuments, options?: pulumi.ComponentResourceOptions) {
+  /** `adopt`: it is there already, and a state that knew it was lost. */
+  constructor(
+    name: string,
+    documents: BucketDocuments,
+    { adopt = false, ...options }: pulumi.ComponentResourceOptions & { adopt?: boolean } = {},
+  ) {
     super("recovery-stack:index:OffsiteBucket", name, {}, options);
-    const kept = { parent: this, protect: true, retainOnDelete: true };
+    // What AWS calls each: a part of a bucket by the bucket's name, a policy of somebody by both names.
+    const existing = (id: string) => (adopt ? { import: id } : {});
+    const kept = { parent: this, protect: true, retainOnDelete: true, ...existing(documents.bucket) };
     const { region } = documents;
     const made = new Bucket(
       name,
@@ -75,22 +82,27 @@ export class OffsiteBucket extends pulumi.ComponentResource {
       { ...kept, dependsOn: closed },
     );
 
-    const own = { parent: this };
-    const writer = new User(documents.writer.name, { name: documents.writer.name }, own);
+    const own = (id: string) => ({ parent: this, ...existing(id) });
+    const policyName = "backups";
+    const writer = new User(
+      documents.writer.name,
+      { name: documents.writer.name },
+      own(documents.writer.name),
+    );
     new UserPolicy(
       documents.writer.name,
-      { name: "backups", user: writer.name, policy: JSON.stringify(documents.writer.policy) },
-      own,
+      { name: policyName, user: writer.name, policy: JSON.stringify(documents.writer.policy) },
+      own(`${documents.writer.name}:${policyName}`),
     );
     const reader = new Role(
       documents.reader.name,
       { name: documents.reader.name, assumeRolePolicy: trustInOwnAccount(this) },
-      own,
+      own(documents.reader.name),
     );
     new RolePolicy(
       documents.reader.name,
-      { name: "backups", role: reader.name, policy: JSON.stringify(documents.reader.policy) },
-      own,
+      { name: policyName, role: reader.name, policy: JSON.stringify(documents.reader.policy) },
+      own(`${documents.reader.name}:${policyName}`),
     );
     this.bucket = made.bucket;
     this.writer = writer.name;

@@ -45,7 +45,8 @@ const roles = new Map<string, (declaring: Declaring) => Promise<Outputs>>(
     offsite: async ({ config, say }: Declaring) => {
       // The cloud's SDK is loaded here alone.
       const { declareOffsite, prepareOffsite } = await import("./offsite.ts");
-      return declareOffsite(await prepareOffsite(resolve(config.require("site")), say));
+      const prepared = await prepareOffsite(resolve(config.require("site")), say);
+      return declareOffsite(prepared, { adopt: config.getBoolean("adopt") === true });
     },
   }),
 );

@@ -36,10 +36,13 @@ export async function prepareOffsite(
   return new Map(stores.map((store) => [store.name, bucketDocuments(site, store)]));
 }
 
-/** Declares them. */
-export function declareOffsite(documents: ReadonlyMap<string, BucketDocuments>): OffsiteOutputs {
+/** Declares them; with `adopt`, those that are there already and that no state knows any more. */
+export function declareOffsite(
+  documents: ReadonlyMap<string, BucketDocuments>,
+  { adopt }: { adopt: boolean },
+): OffsiteOutputs {
   const buckets = [...documents].map(([name, made]) => {
-    const { bucket, writer, reader } = new OffsiteBucket(name, made);
+    const { bucket, writer, reader } = new OffsiteBucket(name, made, { adopt });
     return [name, { bucket, writer, reader }] as const;
   });
   return { buckets: Object.fromEntries(buckets) };

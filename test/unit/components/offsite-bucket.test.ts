@@ -27,11 +27,11 @@ const answers = {
   },
 };
 
-async function declare(store: object = {}, changes: object = {}) {
-  const engine = await recordingEngine([component, ...Object.values(types)], { answers });
+async function declare(store: object = {}, changes: object = {}, adopt = false) {
+  const engine = await recordingEngine([component, ...Object.values(types)], { answers, adopting: adopt });
   const made = declaredSite(store, changes);
   const documents = bucketDocuments(made.site, made.store);
-  const declared = new OffsiteBucket("bucket", documents);
+  const declared = new OffsiteBucket("bucket", documents, { adopt });
   const { bucket, writer, reader } = declared;
   const told = await new Promise((resolve) => {
     pulumi.output({ bucket, writer, reader }).apply(resolve);
@@ -196,4 +196,19 @@ test("nothing that holds backups can be emptied, and no access key is made", asy
   const { engine } = await declare();
   const all = JSON.stringify(engine.declared);
   expect(all).not.toMatch(/forceDestroy|AccessKey/);
+});
+
+test("what is there already is taken up by the names that AWS has for it, and nothing is made", async () => {
+  const { engine } = await declare({}, {}, true);
+  const [writer, reader] = ["club-backups-writer", "club-backups-reader"];
+  const imported = engine.declared
+    .filter(({ type }) => type !== component)
+    .map(({ type, options }) => [type, options["import"]]);
+  const names: Record<string, string> = {
+    ...{ [types.user]: writer, [types.userPolicy]: `${writer}:backups` },
+    ...{ [types.role]: reader, [types.rolePolicy]: `${reader}:backups` },
+  };
+  expect(new Map(imported as [string, unknown][])).toEqual(
+    new Map(Object.values(types).map((type) => [type, names[type] ?? "club-backups"])),
+  );
 });

@@ -28,6 +28,7 @@ function optionsOf(request: RegisterResourceRequest): Record<string, unknown> {
     deletedWith: request.getDeletedwith(),
     protect: request.getProtect() ?? false,
     retainOnDelete: request.getRetainondelete() ?? false,
+    import: request.getImportid(),
     aliases: request.getAliasesList().map((alias) => alias.toObject()),
     customTimeouts: Object.values(request.getCustomtimeouts()?.toObject() ?? {}).join(""),
   };
@@ -48,7 +49,7 @@ export interface RecordingEngine {
 
 /**
  * Stands in for the engine: keeps what is declared, exactly as it would reach the engine, and makes nothing. A type that is not
- * among `types`, a function call whose answer is not among `answers`, and a read of something that exists already are errors.
+ * among `types`, a function call whose answer is not among `answers`, and, unless it is `adopting`, what exists already are errors.
  */
 export async function recordingEngine(
   types: readonly string[],
@@ -56,7 +57,13 @@ export async function recordingEngine(
     stack = "stack",
     preview = false,
     answers = {},
-  }: { stack?: string; preview?: boolean; answers?: Record<string, Record<string, unknown>> } = {},
+    adopting = false,
+  }: {
+    stack?: string;
+    preview?: boolean;
+    answers?: Record<string, Record<string, unknown>>;
+    adopting?: boolean;
+  } = {},
 ): Promise<RecordingEngine> {
   const requests: RegisterResourceRequest[] = [];
   const inputs = new Map<string, Record<string, unknown>>();
@@ -69,7 +76,7 @@ export async function recordingEngine(
         return answer;
       },
       newResource: ({ type, name, inputs: given, custom, id }) => {
-        if (!types.includes(type) || (custom === true && id)) {
+        if (!types.includes(type) || (custom === true && id && !adopting)) {
           throw new Error(`undeclared resource: ${type} ${name}`);
         }
         inputs.set(`${type} ${name}`, given as Record<string, unknown>);

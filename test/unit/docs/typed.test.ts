@@ -24,6 +24,9 @@ const notTyped: Readonly<Record<string, string>> = {
   "pulumi stack init photo-club.offsite": asksAws,
   "pulumi up": asksAws,
   "pulumi stack output buckets": asksAws,
+  "pulumi config set adopt true": asksAws,
+  "pulumi config set aws:region eu-central-1": asksAws,
+  "pulumi config rm adopt": asksAws,
   "aws iam create-access-key --user-name photo-club-backups-writer": asksAws,
 };
 
