@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { pathToFileURL } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { RunError } from "@pulumi/pulumi";
 import {
   ConcurrentUpdateError,
@@ -10,6 +10,7 @@ import {
   type EngineEvent,
   type OpMap,
   type OutputMap,
+  type ProjectSettings,
   type PulumiFn,
 } from "@pulumi/pulumi/automation/index.js";
 import { exitCodes, OperatorError } from "../site/operator-error.ts";
@@ -89,7 +90,7 @@ export async function openStack(options: StackOptions): Promise<OpenStack> {
   const workspace = await LocalWorkspace.create({
     // Project settings are written to this folder: it must not be one that holds a Pulumi.yaml of the owner's.
     workDir: place.projectDirectory,
-    projectSettings: { name: projectName, runtime: "nodejs" },
+    projectSettings: projectSettings(),
     program: program.run,
     pulumiCommand: keptCommand(engine.command),
     // A variable that is undefined is left out by child_process, also when this process has it.
@@ -102,6 +103,13 @@ export async function openStack(options: StackOptions): Promise<OpenStack> {
     await stack.setAllConfig(Object.fromEntries(config.map(([name, value]) => [name, { value }])));
   }
   return drive(stack, place.mark, program);
+}
+
+/** With the resources of our own by path, as in Pulumi.yaml: the SDK's type does not know of it, the engine does. */
+function projectSettings(): ProjectSettings {
+  const path = fileURLToPath(new URL("../providers", import.meta.url));
+  const plugins = { providers: [{ name: "recovery", path, version: "0.1.0" }] };
+  return Object.assign({ name: projectName, runtime: "nodejs" as const }, { plugins });
 }
 
 function engineEnvironment(options: StackOptions): Record<string, string | undefined> {

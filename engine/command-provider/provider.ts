@@ -1,8 +1,6 @@
 import { randomBytes } from "node:crypto";
-import { fstatSync } from "node:fs";
-import enginepb from "@pulumi/pulumi/proto/engine_pb.js";
-import { main, type Provider } from "@pulumi/pulumi/provider/index.js";
-import { getEngine, resetOptions } from "@pulumi/pulumi/runtime/settings.js";
+import type { Provider } from "@pulumi/pulumi/provider/index.js";
+import { nameOf, serveProvider, tell, typeOf } from "../serve-provider.ts";
 import { carryOut, type Outputs } from "./carry-out.ts";
 import { check, diff, notDone, parse, type Properties } from "./command.ts";
 
@@ -48,42 +46,11 @@ async function run(urn: string, inputs: Properties): Promise<Outputs | undefined
   const told: Promise<void>[] = [];
   try {
     return await carryOut(command, command.create, cancelled.signal, (line) => {
-      told.push(display(urn, line));
+      told.push(tell(urn, line, "while it runs"));
     });
   } finally {
     await Promise.all(told);
   }
 }
 
-/** Shows a line beside the resource while it runs; the engine keeps none of them. */
-function display(urn: string, line: string): Promise<void> {
-  const engine = getEngine();
-  if (engine === undefined) return Promise.resolve();
-  const request = new enginepb.LogRequest()
-    .setSeverity(enginepb.LogSeverity.INFO)
-    .setMessage(line)
-    .setUrn(urn)
-    .setEphemeral(true);
-  return new Promise((resolve) => {
-    engine.log(request, () => {
-      resolve(); // a line that the engine did not take is no failure of the command
-    });
-  });
-}
-
-function typeOf(urn: string): string {
-  return urn.split("::")[2]?.split("$").at(-1) ?? "";
-}
-
-function nameOf(urn: string): string {
-  return urn.split("::").slice(3).join("::");
-}
-
-// The engine holds the other end of this pipe: it closes even when the engine is killed, and nobody is left behind.
-const stdin = fstatSync(0);
-if (stdin.isFIFO() || stdin.isSocket()) process.stdin.on("end", () => process.exit(1)).resume();
-
-const args = process.argv.slice(2);
-const engineAddress = args.find((arg) => /^[^-].*:\d+$/.test(arg));
-if (engineAddress !== undefined) resetOptions("", "", -1, engineAddress, "", false, "");
-await main(provider, args);
+await serveProvider(provider);

@@ -20,6 +20,8 @@ export interface ObjectServers {
     /** Who may do what an operator and a server may, and nothing else. */
     reader: AccessKey;
     writer: AccessKey;
+    /** May do everything, as who makes buckets. */
+    administrator: AccessKey;
     /** Puts something under each of the names with the writer's key, past all of our own programs. */
     putAsWriter(...names: string[]): Promise<void>;
   };
@@ -98,7 +100,7 @@ export async function startObjectServers(directory: string): Promise<ObjectServe
     );
   const s3 = `https://127.0.0.1:${s3Port}`;
   const { stdout } = await execa(python, ["-c", setUp, s3, certificate]);
-  const keys = JSON.parse(stdout) as Record<"reader" | "writer", AccessKey>;
+  const keys = JSON.parse(stdout) as Record<"reader" | "writer" | "administrator", AccessKey>;
   const azure = `https://127.0.0.1:${azurePort}/${azureAccount}`;
   await curl(
     "--fail",
@@ -162,7 +164,7 @@ async function pythonWithMoto(): Promise<string> {
 }
 
 /** Installed once, beside the engines. What was cut off is begun again. */
-async function tool(name: string, install: (folder: string) => Promise<void>): Promise<string> {
+export async function tool(name: string, install: (folder: string) => Promise<void>): Promise<string> {
   const folder = join(cacheHome(), "recovery-stack", name);
   if (existsSync(join(folder, "whole"))) return folder;
   say(`installing ${name}`);
@@ -172,7 +174,7 @@ async function tool(name: string, install: (folder: string) => Promise<void>): P
   return folder;
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address() as AddressInfo;
@@ -181,14 +183,14 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-async function ended(child: ChildProcess): Promise<void> {
+export async function ended(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   child.kill("SIGKILL");
   await once(child, "exit");
 }
 
-const setUpRequests = 8;
-/** A bucket with versions, and two accounts, as docs/backups.md has them. */
+const setUpRequests = 11;
+/** A bucket with versions, two accounts, as docs/backups.md has them, and one that may do everything. */
 const setUp = `
 import boto3, json, sys
 def client(service):
@@ -197,17 +199,19 @@ s3, iam = client("s3"), client("iam")
 s3.create_bucket(Bucket="kept")
 s3.put_bucket_versioning(Bucket="kept", VersioningConfiguration={"Status": "Enabled"})
 def account(name, objects, bucket):
-    iam.create_user(UserName=name)
-    statements = [
+    return allowed(name, [
         {"Effect": "Allow", "Action": objects, "Resource": "arn:aws:s3:::kept/club/*"},
         {"Effect": "Allow", "Action": bucket, "Resource": "arn:aws:s3:::kept"},
-    ]
+    ])
+def allowed(name, statements):
+    iam.create_user(UserName=name)
     iam.put_user_policy(UserName=name, PolicyName="its", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": statements}))
     key = iam.create_access_key(UserName=name)["AccessKey"]
     return {"accessKeyId": key["AccessKeyId"], "secretAccessKey": key["SecretAccessKey"]}
 print(json.dumps({
     "reader": account("reader", ["s3:GetObject", "s3:GetObjectVersion"], ["s3:ListBucket", "s3:ListBucketVersions"]),
     "writer": account("writer", ["s3:PutObject", "s3:GetObject"], ["s3:ListBucket"]),
+    "administrator": allowed("administrator", [{"Effect": "Allow", "Action": "*", "Resource": "*"}]),
 }))`;
 
 const put = `
