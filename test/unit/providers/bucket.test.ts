@@ -93,6 +93,14 @@ describe("a server holds a document", () => {
       ],
     ],
     [
+      "with the encryption that was asked to be forbidden",
+      [
+        "encryption",
+        { Rules: [{ BlockedEncryptionTypes: { EncryptionType: ["SSE-C"] } }] },
+        { Rules: [{ BlockedEncryptionTypes: { EncryptionType: ["SSE-C"] }, BucketKeyEnabled: false }] },
+      ],
+    ],
+    [
       "with a policy in other words",
       [
         "policy",
