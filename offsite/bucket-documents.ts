@@ -17,6 +17,9 @@ import { infrequentBytes, largestManifestBytes, storageClasses } from "./storage
 export interface BucketDocuments {
   bucket: string;
   region: string;
+  /** Of a server that is not AWS, and what it need not do. */
+  endpoint?: string;
+  accepted: NonNullable<S3Store["declared"]>["accepted"];
   versioning: VersioningConfiguration;
   objectLock: ObjectLockConfiguration;
   lifecycle: LifecycleRule[];
@@ -40,10 +43,12 @@ const archiveClasses = {
 
 /** What the stack `offsite` makes of a store that site.yaml declares. Pure; `bucketRefusals` says of which none can be made. */
 export function bucketDocuments(site: Site, store: S3Store): BucketDocuments {
-  const { bucket, region, declared } = store;
+  const { bucket, region, endpoint, declared } = store;
   return {
     bucket,
     region,
+    ...(endpoint !== undefined && { endpoint }),
+    accepted: declared?.accepted ?? [],
     versioning: { Status: "Enabled" },
     objectLock: {
       ObjectLockEnabled: "Enabled",
@@ -126,7 +131,9 @@ function lifecycle(site: Site, store: S3Store): LifecycleRule[] {
 /** As site.yaml says, or glacier-instant where that is billed for no longer than a backup stays. */
 function archiveOf(site: Site, store: S3Store): keyof typeof archiveClasses | "none" {
   const { backups } = site;
-  if (backups === undefined || !tiersIn(site, store).includes("monthly")) return "none";
+  // No other server has AWS' classes of storage.
+  if (backups === undefined || store.endpoint !== undefined || !tiersIn(site, store).includes("monthly"))
+    return "none";
   const billedUntilDays = archivedAfterDays + storageClasses.GLACIER_IR.minimumDays;
   const byDefault = stayDays(site, backups, store, "monthly") >= billedUntilDays ? "glacier-instant" : "none";
   return store.declared?.archive ?? byDefault;

@@ -37,9 +37,16 @@ function undeclarable(site: Site, store: S3Store): string[] {
   const { path, region, endpoint, versions, declared } = store;
   const locked = lockDays(site, store);
   const archives = declared?.archive !== undefined && declared.archive !== "none";
+  const accepts = (declared?.accepted ?? []).length > 0;
   const keyRegion = declared?.kmsKey?.split(":")[3] ?? region;
   return [
-    ...(endpoint === undefined ? [] : [`it is not of AWS, and no other bucket is declared: ${endpoint}`]),
+    ...(endpoint === undefined && accepts ? ["AWS does all of it: `accepted` is about other servers"] : []),
+    ...(endpoint !== undefined && archives
+      ? ["`archive` is about storage classes of AWS, and it is not of AWS"]
+      : []),
+    ...(endpoint !== undefined && declared?.kmsKey !== undefined
+      ? ["`kmsKey` is a key of AWS, and it is not of AWS"]
+      : []),
     ...(versions
       ? []
       : ["a bucket that is declared keeps versions, and `versions: false` says that it does not"]),

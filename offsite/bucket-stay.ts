@@ -32,7 +32,7 @@ export function stayDays(site: Site, backups: Backups, store: S3Store, tier: Tie
 /** Full backups that are only read when there is need, in a bucket that we declare: put so where they stay as long as is billed. */
 export function infrequentTiers(site: Site, store: S3Store): Tier[] {
   const { backups } = site;
-  if (backups === undefined || store.declared === undefined) return [];
+  if (backups === undefined || store.declared === undefined || store.endpoint !== undefined) return [];
   return (["weekly", "monthly"] as const).filter(
     (tier) => stayDays(site, backups, store, tier) >= storageClasses.STANDARD_IA.minimumDays,
   );

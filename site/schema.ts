@@ -452,6 +452,20 @@ const backupServer = z.strictObject({
     .describe("How much all backups there may be. What would be more is refused."),
 });
 
+/** What an owner may accept of a server that cannot do all that S3 can, by name. */
+export const weakeningNames = [
+  "no-versioning",
+  "no-object-lock",
+  "no-encryption",
+  "no-ownership",
+  "no-public-access-block",
+  "no-policy",
+  "no-lifecycle-transitions",
+  "no-expiry-of-old-versions",
+  "no-removal-of-unfinished-uploads",
+  "no-lifecycle",
+] as const;
+
 const declaredSchema = z.strictObject({
   lock: z
     .enum(["governance", "compliance"])
@@ -474,6 +488,12 @@ const declaredSchema = z.strictObject({
     .optional()
     .describe(
       "The ARN of a key of AWS KMS that objects are encrypted with. Without it S3 uses keys of its own.",
+    ),
+  accepted: z
+    .array(z.enum(weakeningNames))
+    .default([])
+    .describe(
+      "What a server that is not AWS (`endpoint`) need not do. Each server is tried, and refused with the name of what it cannot.",
     ),
 });
 
@@ -561,7 +581,7 @@ const storeSchema = z.discriminatedUnion("kind", [
     declared: declaredSchema
       .optional()
       .describe(
-        "The stack `offsite` makes this bucket and keeps it as is said here (docs/offsite.md): on AWS alone. `declared: {}` is enough.",
+        "The stack `offsite` makes this bucket and keeps it as is said here (docs/offsite.md). `declared: {}` is enough.",
       ),
     timezone,
   }),

@@ -1,5 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { OffsiteBucket } from "../components/offsite-bucket.ts";
+import { Bucket } from "../providers/bucket/bucket.ts";
+import { idOf } from "../providers/bucket/identity.ts";
 import { bucketDocuments, type BucketDocuments } from "../offsite/bucket-documents.ts";
 import { declaredStores } from "../offsite/bucket-refusals.ts";
 import { longerStays } from "../offsite/bucket-stay.ts";
@@ -9,7 +11,14 @@ import { exitCodes, OperatorError } from "../site/operator-error.ts";
 
 /** What the stack tells of each bucket, by the store's name. No secret is among it. */
 export interface OffsiteOutputs {
-  buckets: Record<string, Pick<OffsiteBucket, "bucket" | "writer" | "reader">>;
+  buckets: Record<string, Pick<OffsiteBucket, "bucket" | "writer" | "reader"> | CompatibleBucket>;
+}
+
+/** One at a server that is not AWS: its keys are made there, by hand. */
+interface CompatibleBucket {
+  bucket: string;
+  /** What the server does not do, as site.yaml accepts. */
+  weakenings: Bucket["weakenings"];
 }
 
 /**
@@ -41,9 +50,29 @@ export function declareOffsite(
   documents: ReadonlyMap<string, BucketDocuments>,
   { adopt }: { adopt: boolean },
 ): OffsiteOutputs {
-  const buckets = [...documents].map(([name, made]) => {
+  const buckets = [...documents].map(([name, made]): [string, OffsiteOutputs["buckets"][string]] => {
+    const { endpoint } = made;
+    if (endpoint !== undefined) return [name, compatibleBucket(name, { ...made, endpoint }, adopt)];
     const { bucket, writer, reader } = new OffsiteBucket(name, made, { adopt });
-    return [name, { bucket, writer, reader }] as const;
+    return [name, { bucket, writer, reader }];
   });
   return { buckets: Object.fromEntries(buckets) };
+}
+
+function compatibleBucket(
+  name: string,
+  made: BucketDocuments & { endpoint: string },
+  adopt: boolean,
+): CompatibleBucket {
+  const { endpoint, region, bucket, accepted, versioning, objectLock, encryption, ownership } = made;
+  const { publicAccessBlock, policy, lifecycle } = made;
+  const { weakenings } = new Bucket(
+    name,
+    {
+      ...{ endpoint, region, bucket, accepted, versioning, objectLock, encryption, ownership },
+      ...{ publicAccessBlock, policy, lifecycle },
+    },
+    { protect: true, retainOnDelete: true, ...(adopt ? { import: idOf(made) } : {}) },
+  );
+  return { bucket, weakenings };
 }

@@ -1,11 +1,6 @@
-import {
-  CustomResource,
-  type CustomResourceOptions,
-  type Input,
-  type Inputs,
-  type Output,
-} from "@pulumi/pulumi";
+import { CustomResource, type CustomResourceOptions, type Inputs, type Output } from "@pulumi/pulumi";
 import type { StatedWeakening } from "./carry-out.ts";
+import type { Documents } from "./documents.ts";
 import type { BucketInputs } from "./inputs.ts";
 
 export const bucketType = "recovery:storage:Bucket";
@@ -25,7 +20,8 @@ export class Bucket extends CustomResource {
 
   constructor(
     name: string,
-    args: { [Name in keyof BucketInputs]: Input<BucketInputs[Name]> },
+    // What of the SDK's shapes a bucket may be given, the provider says.
+    args: Omit<BucketInputs, keyof Documents> & { [Name in keyof Documents]?: Documents[Name] | undefined },
     options?: CustomResourceOptions,
   ) {
     const inputs: Inputs = { ...args, weakenings: undefined };

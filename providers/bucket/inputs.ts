@@ -1,10 +1,10 @@
 import { isDeepStrictEqual } from "node:util";
 import { unknownValue } from "@pulumi/pulumi/runtime/rpc.js";
 import { z } from "zod";
+import { weakeningNames } from "../../site/schema.ts";
 import type { Failure, Properties } from "../../engine/command-provider/command.ts";
 import { documentNames, isHeld, type Documents } from "./documents.ts";
 import { identityProperties } from "./identity.ts";
-import { weakeningNames } from "./weakenings.ts";
 
 const days = z.number().int().positive();
 const transitionClass = z.enum([

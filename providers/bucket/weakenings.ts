@@ -1,4 +1,5 @@
 import type { LifecycleRule } from "@aws-sdk/client-s3";
+import { weakeningNames } from "../../site/schema.ts";
 import { acts, except, isHeld, type Document, type DocumentName } from "./documents.ts";
 
 interface Weakening {
@@ -11,8 +12,10 @@ interface Weakening {
   rule?: (rule: LifecycleRule) => LifecycleRule;
 }
 
+export type WeakeningName = (typeof weakeningNames)[number];
+
 /** What an operator can accept of a server that cannot do all that S3 can, by name. */
-export const weakenings = {
+export const weakenings: Readonly<Record<WeakeningName, Weakening>> = {
   "no-versioning": whole(
     "versioning",
     "what is put over a backup leaves the backup there, as an older version",
@@ -68,9 +71,6 @@ export const weakenings = {
     "nothing in the bucket is ever removed, and it grows without end",
   ),
 };
-
-export type WeakeningName = keyof typeof weakenings;
-export const weakeningNames = Object.keys(weakenings) as [WeakeningName, ...WeakeningName[]];
 
 function whole(document: DocumentName, promise: string, consequence: string): Weakening {
   return { document, promise, consequence };

@@ -30,6 +30,9 @@ import { openStack } from "../../engine/stack.ts";
 import { Bucket } from "../../providers/bucket/bucket.ts";
 import { except } from "../../providers/bucket/documents.ts";
 import type { BucketInputs } from "../../providers/bucket/inputs.ts";
+import program from "../../stacks/index.ts";
+import { bucket as declaredBucket } from "../unit/offsite/declared-site.ts";
+import { siteFolder } from "../unit/stacks/site-folder.ts";
 import { startObjectServers, type AccessKey, type ObjectServers } from "./object-servers.ts";
 import { say } from "./recovery-host.ts";
 import { buildVersityGateway, startVersityGateway, type VersityGateway } from "./versity-gateway.ts";
@@ -219,6 +222,58 @@ function byHand(endpoint: string) {
 
 const doesNot = (bucket: string, endpoint: string, promise: string) =>
   `the bucket ${bucket} at ${endpoint} does not promise that ${promise}`;
+
+describe("the stack offsite", { timeout: 300_000 }, () => {
+  test("makes a bucket at such a server as site.yaml declares it, with its lock and its rules, and changes nothing the second time", async () => {
+    const site = siteFolder({
+      backups: {},
+      stores: [{ ...declaredBucket, endpoint: moto(), region, bucket: "from-site" }],
+      restorePoints: { recipients: [`age1${"q".repeat(58)}`], identity: "MONITORING" },
+      secrets: ["MONITORING", "BUCKET_WRITER"].map((name) => ({ name, from: "command:false" })),
+    });
+    try {
+      const stack = await openStack({
+        engine,
+        plugin: { from: "ours", environment: {} },
+        stackName: "club.offsite",
+        directory: join(directory, "from-site"),
+        environment: {
+          AWS_ACCESS_KEY_ID: key.accessKeyId,
+          AWS_SECRET_ACCESS_KEY: key.secretAccessKey,
+          AWS_CA_BUNDLE: join(directory, "certificate.pem"),
+        },
+        program: async () => ({ ...(await program()) }),
+        config: { site: site.file },
+        say,
+      });
+      const operations: string[] = [];
+      const onEvent = ({ resourcePreEvent }: EngineEvent) => {
+        const { type, op } = resourcePreEvent?.metadata ?? {};
+        if (type === "recovery:storage:Bucket" && op !== undefined) operations.push(op);
+      };
+      await stack.up({ onEvent });
+      await stack.up({ onEvent });
+      expect(operations).toEqual(["create", "same"]);
+      expect((await stack.outputs())["buckets"]?.value).toEqual({
+        bucket: { bucket: "from-site", weakenings: [] },
+      });
+      const lock = await client(moto()).send(new GetObjectLockConfigurationCommand({ Bucket: "from-site" }));
+      expect(lock.ObjectLockConfiguration?.Rule?.DefaultRetention).toMatchObject({
+        Mode: "GOVERNANCE",
+        Days: 365,
+      });
+      expect((await lifecycleOf(moto(), "from-site"))?.map(({ ID }) => ID)).toEqual([
+        "hourly",
+        "daily",
+        "weekly",
+        "monthly",
+        "remains",
+      ]);
+    } finally {
+      site.remove();
+    }
+  });
+});
 
 /** Every file below a folder that holds a text. */
 async function filesWith(text: string, folder: string): Promise<string[]> {

@@ -29,6 +29,7 @@ test("a bucket for all tiers is locked for as long as the longest, and lets none
   expect(documents).toEqual({
     bucket: "club-backups",
     region: "eu-central-1",
+    accepted: [],
     versioning: { Status: "Enabled" },
     objectLock: {
       ObjectLockEnabled: "Enabled",

@@ -63,10 +63,25 @@ test.each([
     ],
   ],
   [
-    "another server than AWS",
-    { endpoint: "https://minio.example.org" },
+    "what only AWS has, at another server",
+    {
+      endpoint: "https://minio.example.org",
+      declared: {
+        archive: "glacier-instant",
+        kmsKey: "arn:aws:kms:eu-central-1:111122223333:key/1234",
+      },
+    },
     {},
-    ["it is not of AWS, and no other bucket is declared: https://minio.example.org"],
+    [
+      "`archive` is about storage classes of AWS, and it is not of AWS",
+      "`kmsKey` is a key of AWS, and it is not of AWS",
+    ],
+  ],
+  [
+    "a weakening of AWS itself",
+    { declared: { accepted: ["no-lifecycle"] } },
+    {},
+    ["AWS does all of it: `accepted` is about other servers"],
   ],
   [
     "a bucket without versions",

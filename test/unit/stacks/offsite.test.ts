@@ -21,6 +21,7 @@ const types = [
   "aws:iam/role:Role",
   "aws:iam/rolePolicy:RolePolicy",
 ];
+const compatible = "recovery:storage:Bucket";
 const answers = {
   "aws:index/getCallerIdentity:getCallerIdentity": { accountId: "111122223333", arn: "arn:aws:sts::1:x" },
 };
@@ -31,12 +32,17 @@ const backedUp = {
 };
 
 /** Runs the program as `pulumi up` (or preview) of a stack `offsite` would, with the path of site.yaml in its config and nothing else. */
-async function up(changes: object, { preview = false } = {}) {
-  const engine = await recordingEngine(types, { stack: "club.offsite", preview, answers });
+async function up(changes: object, { preview = false, adopt = false } = {}) {
+  const engine = await recordingEngine([...types, compatible], {
+    ...{ stack: "club.offsite", preview, answers, adopting: adopt },
+  });
   const said: string[] = [];
   vi.spyOn(console, "log").mockImplementation((line: string) => void said.push(line));
   const folder = siteFolder({ ...backedUp, ...changes });
-  pulumi.runtime.setAllConfig({ "recovery-stack:site": folder.file });
+  pulumi.runtime.setAllConfig({
+    "recovery-stack:site": folder.file,
+    ...(adopt ? { "recovery-stack:adopt": "true" } : {}),
+  });
   try {
     const declared = await program();
     // A preview does not know yet what the cloud will call them.
@@ -85,6 +91,34 @@ test("the stack offsite makes the buckets that site.yaml declares, reads no secr
     },
   });
 });
+
+test.each([false, true])(
+  "a bucket of a server that is not AWS is one resource of our own provider, with nothing of AWS' classes and identities (adopted: %s)",
+  async (adopt) => {
+    const endpoint = "https://minio.example.org";
+    const declared = { accepted: ["no-public-access-block"] };
+    const { engine, outputs } = await up({ stores: [{ ...bucket, endpoint, declared }] }, { adopt });
+    expect(engine.declared).toHaveLength(1);
+    const [made] = engine.declared;
+    expect(made).toMatchObject({
+      type: compatible,
+      name: "bucket",
+      inputs: { endpoint, region: "eu-central-1", bucket: "club-backups", ...declared },
+      options: { protect: true, retainOnDelete: true },
+    });
+    expect(made?.options["import"]).toBe(
+      adopt ? "https://minio.example.org/club-backups?region=eu-central-1" : undefined,
+    );
+    expect(Object.keys(made?.inputs ?? {}).sort()).toEqual(
+      [
+        ...["accepted", "bucket", "encryption", "endpoint", "lifecycle", "objectLock", "ownership", "policy"],
+        ...["publicAccessBlock", "region", "versioning"],
+      ].sort(),
+    );
+    expect(JSON.stringify(made?.inputs["lifecycle"])).not.toContain("Transitions");
+    expect(outputs).toMatchObject({ buckets: { bucket: { bucket: "club-backups" } } });
+  },
+);
 
 test("a preview says what stays longer than its tier is kept, and an up says nothing of the sort", async () => {
   const changes = { stores: [bucket], backups: { daily: { keep: "30d" }, monthly: { keep: "30d" } } };
