@@ -28,7 +28,7 @@ export function planBackupServer(
   const inputs = {
     user,
     path,
-    settings: `${JSON.stringify(expirySettings(backups), null, 2)}\n`,
+    settings: `${JSON.stringify({ path, ...expirySettings(backups) }, null, 2)}\n`,
     authorizedKeys: [
       ...server.writers.map(
         (key) => `restrict,command="${programs}/receive ${path} ${server.limit / 1024 ** 3}" ${key}`,

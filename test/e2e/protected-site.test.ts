@@ -336,6 +336,16 @@ describe("a site that protects itself", { timeout: 600_000 }, () => {
         .filter((name) => !/^(2026030[12]|20260401)/.test(name)),
     );
     expect(await keeper.run("systemctl list-timers --no-legend 'site-backup-prune-*' | wc -l")).toBe("1\n");
+
+    // Another site's, by a slip of the finger under the same name.
+    const other = join(host.directory, "other.yaml");
+    await writeFile(
+      other,
+      (await readFile(host.site, "utf8")).replace("path: /srv/kept", "path: /srv/other"),
+    );
+    const refused = await host.recovery("backup-server", "--site", other);
+    expect(refused.exitCode).toBe(1);
+    expect(refused.stderr).toContain("the account keeper keeps other backups\nthey lie in /srv/kept\n");
     expect(
       await keeper.run("stat -c '%U %a' /srv/kept /var/lib/site-backup-server/keeper/.ssh/authorized_keys"),
     ).toBe("keeper 700\nroot 644\n");

@@ -40,6 +40,7 @@ test("a server keeps backups for keys that can do no more than they must, and re
     ],
   });
   expect(JSON.parse(String(settings))).toEqual({
+    path: "/srv/kept/club",
     tiers: {
       hourly: { everySeconds: 3600, keepSeconds: 172_800, atLeast: 48 },
       daily: { everySeconds: 86_400, keepSeconds: 604_800, atLeast: 7 },
