@@ -109,28 +109,36 @@ export async function startRelay(folders: RelayedFolders): Promise<Relay> {
   };
 }
 
-/** What rclone serves: of each folder these files alone, from links to them or from a remote. Their bytes pass through. */
+/**
+ * What rclone serves: of each folder these files alone, from links to them or from a remote. Their bytes pass through. Folders of both kinds
+ * only a newer rclone serves together.
+ */
 function servedOf(
   folders: RelayedFolders,
   links: string,
 ): { arguments: string[]; environment: NodeJS.ProcessEnv } {
+  const entries = Object.entries(folders);
   const remoteOf = (files: readonly RelayedFile[]) =>
     files.flatMap((file) => ("remote" in file ? [file.remote] : []))[0];
-  const upstreams = Object.entries(folders).map(
-    ([name, files]) => `${name}=${remoteOf(files)?.path ?? join(links, name)}`,
-  );
+  const remote = remoteOf(entries.flatMap(([, files]) => files));
+  const environment = rcloneEnvironment(remote);
+  if (remote === undefined) return { arguments: [links], environment };
+  const [[alone, its] = ["", []], ...others] = entries;
+  const isAlone = others.length === 0;
+  const named = isAlone
+    ? its.map(({ name }) => name)
+    : entries.flatMap(([of, files]) => files.map(({ name }) => `${of}/${name}`));
+  const upstreams = entries.map(([name, files]) => `${name}=${remoteOf(files)?.path ?? join(links, name)}`);
   return {
     arguments: [
-      ...Object.entries(folders).flatMap(([of, files]) =>
-        files.map(({ name }) => `--filter=+ /${of}/${name}`),
-      ),
+      ...named.map((name) => `--filter=+ /${name}`),
       "--filter=- *",
       "--contimeout=15s",
       "--timeout=30s",
-      "served:",
+      ...(isAlone ? [`--baseurl=${alone}`, remote.path] : ["served:"]),
     ],
     environment: {
-      ...rcloneEnvironment(remoteOf(Object.values(folders).flat())),
+      ...environment,
       RCLONE_CONFIG_SERVED_TYPE: "combine",
       RCLONE_CONFIG_SERVED_UPSTREAMS: upstreams
         .map((upstream) => `"${upstream.replaceAll('"', '""')}"`)
@@ -174,6 +182,12 @@ function listening(child: ChildProcessByStdio<Writable, null, Readable>): Promis
     child.once("close", (code) => {
       if (code === 127)
         fail(exitCodes.missingHere, "rclone is not installed here.", "Install it: apt-get install rclone");
+      else if (said.includes('"combine"'))
+        fail(
+          exitCodes.missingHere,
+          "rclone here is older than 1.59, and cannot serve a backup of a server beside the application's bundle.",
+          "Install a newer one (https://rclone.org/install), or let application.git in site.yaml be a URL that the host can reach.",
+        );
       else
         fail(
           exitCodes.failed,

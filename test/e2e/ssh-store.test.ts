@@ -153,32 +153,36 @@ test("many points of our own format are listed with a few logins, as they are in
   }
 });
 
-test("it is read through the relay, and of it no other file than the one that was named", async () => {
-  const remote = (await openStore(store(), siteIn(directory))).relayed(
-    basename(archive),
-    "archive",
-    new Date(),
-  );
-  expect(remote.name).toBe(basename(archive));
-  const relay = await startRelay({
-    point: [remote],
-    application: [{ name: "application.bundle", path: join(directory, "site.yaml") }],
-  });
-  try {
-    const authorization = `Basic ${Buffer.from(`${relay.user}:${relay.password}`).toString("base64")}`;
-    const get = (name: string) =>
-      fetch(`http://127.0.0.1:${relay.port}/${name}`, { headers: { authorization } });
-    const bytes = async (name: string) => Buffer.from(await (await get(name)).arrayBuffer());
-    expect((await bytes(`point/${remote.name}`)).equals(readFileSync(archive))).toBe(true);
-    expect(
-      (await bytes("application/application.bundle")).equals(readFileSync(join(directory, "site.yaml"))),
-    ).toBe(true);
-    for (const other of ["full_backup_latest.tar.gz", encodeURIComponent("notes, of 'ours'.txt"), "old/"])
-      expect((await get(`point/${other}`)).status, other).toBe(404);
-  } finally {
-    await relay.close();
-  }
-});
+test.each([
+  ["alone", {}],
+  ["beside the application", { application: [{ name: "application.bundle", path: "/etc/hostname" }] }],
+])(
+  "it is read through the relay, %s, and of it no other file than the one that was named",
+  async (_, besides) => {
+    const remote = (await openStore(store(), siteIn(directory))).relayed(
+      basename(archive),
+      "archive",
+      new Date(),
+    );
+    expect(remote.name).toBe(basename(archive));
+    const relay = await startRelay({ point: [remote], ...besides });
+    try {
+      const authorization = `Basic ${Buffer.from(`${relay.user}:${relay.password}`).toString("base64")}`;
+      const get = (name: string) =>
+        fetch(`http://127.0.0.1:${relay.port}/${name}`, { headers: { authorization } });
+      const bytes = async (name: string) => Buffer.from(await (await get(name)).arrayBuffer());
+      expect((await bytes(`point/${remote.name}`)).equals(readFileSync(archive))).toBe(true);
+      const beside = await get("application/application.bundle");
+      expect(beside.status === 200 ? await beside.text() : beside.status).toBe(
+        "application" in besides ? readFileSync("/etc/hostname", "utf8") : 404,
+      );
+      for (const other of ["full_backup_latest.tar.gz", encodeURIComponent("notes, of 'ours'.txt"), "old/"])
+        expect((await get(`point/${other}`)).status, other).toBe(404);
+    } finally {
+      await relay.close();
+    }
+  },
+);
 
 test("a connection that is cut while an archive is read is told as such, and damages no point; the next time it is read whole", async () => {
   const large = "full_backup_20250101_000000.tar.gz";

@@ -1,12 +1,12 @@
 import { spawn } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import net, { type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { exitCodes, OperatorError } from "../../site/operator-error.ts";
 import { connect, fingerprint, type SshConnection } from "../../ssh/connection.ts";
 import { startRelay } from "../../ssh/relay.ts";
@@ -322,6 +322,28 @@ describe("the relay", () => {
     expect(after.exitCode).toBe(7);
     await relay.close();
     await expect(reachable(relay.port)).resolves.toBe(false);
+  });
+
+  test("of an rclone that is too old for it says what is missing, and what does without", async () => {
+    const folder = join(sshd.folder, "old");
+    mkdirSync(folder);
+    // As rclone 1.53 says it.
+    const said = `Failed to create file system for "served:": didn't find backend called "combine"`;
+    writeFileSync(
+      join(folder, "rclone"),
+      `#!/bin/sh\necho '${said.replaceAll("'", `'"'"'`)}' >&2\nexit 1\n`,
+      {
+        mode: 0o755,
+      },
+    );
+    vi.stubEnv("PATH", `${folder}:${process.env["PATH"] ?? ""}`);
+    const remote = { environment: {}, path: "store:/srv/kept/" };
+    const point = [{ name: "a", remote }];
+    const application = [{ name: "b", path: "/etc/hostname" }];
+    const failure = await startRelay({ point, application }).catch((error: unknown) => error);
+    vi.unstubAllEnvs();
+    expect(failure).toMatchObject({ exitCode: exitCodes.missingHere });
+    expect(String(failure)).toContain("rclone here is older than 1.59");
   });
 
   test("keeps its password out of arguments and environments, and leaves no folder", async () => {
