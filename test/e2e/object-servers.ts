@@ -7,6 +7,7 @@ import { createServer, type AddressInfo } from "node:net";
 import { once } from "node:events";
 import { join } from "node:path";
 import { cacheHome } from "../../backups/inspection-cache.ts";
+import { exclusively } from "../../engine/exclusive.ts";
 import { ensureDebianPackages } from "../../machines/debian-packages.ts";
 import { say } from "./recovery-host.ts";
 
@@ -163,14 +164,21 @@ async function pythonWithMoto(): Promise<string> {
   return join(folder, "bin/python");
 }
 
-/** Installed once, beside the engines. What was cut off is begun again. */
+/** Installed once, beside the engines, by one file of tests while the others wait. What was cut off is begun again. */
 export async function tool(name: string, install: (folder: string) => Promise<void>): Promise<string> {
   const folder = join(cacheHome(), "recovery-stack", name);
-  if (existsSync(join(folder, "whole"))) return folder;
-  say(`installing ${name}`);
-  await rm(folder, { recursive: true, force: true });
-  await install(folder);
-  await mkdir(join(folder, "whole"));
+  const isWhole = () => existsSync(join(folder, "whole"));
+  if (isWhole()) return folder;
+  const waiting = () => {
+    say(`${name} is being installed; waiting for it`);
+  };
+  await exclusively(`${folder}.lock`, waiting, undefined, async () => {
+    if (isWhole()) return;
+    say(`installing ${name}`);
+    await rm(folder, { recursive: true, force: true });
+    await install(folder);
+    await mkdir(join(folder, "whole"));
+  });
   return folder;
 }
 
