@@ -164,9 +164,8 @@ describe("a lost site", { timeout: 900_000 }, () => {
     await rm(join(host.directory, "state/recovery-stack/chatbot/recovery"), { recursive: true });
     const again = await host.recovery(...rebuildArguments(), "--json");
     expect(again.exitCode, again.stderr).toBe(0);
-    const done = again.stderr.split("\n").filter((line) => line.includes("done "));
-    expect(done).toHaveLength(steps.length);
-    for (const line of done) expect(line).toContain("(before this run)");
+    // It asks the host for each of them, which says that it was done.
+    expect(again.stderr.split("\n").filter((line) => line.includes("done "))).toHaveLength(steps.length);
     expect(await attempts()).toEqual(before);
     expect(await host.onHost("stat -c '%i %W' /var/www/chatbot /var/www/chatbot/data/admin.db")).toBe(files);
     expect(recordOf(again.stdout)).toMatchObject({ outcome: "recovered", tool: { executor: "pulumi" } });
