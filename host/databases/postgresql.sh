@@ -37,7 +37,7 @@ CREATE ROLE $login LOGIN PASSWORD '$password' IN ROLE :"role";
 ALTER ROLE $login SET role = :'role';
 SQL
   (cd / && runuser -u nobody -- env PGHOST=127.0.0.1 PGPORT="$(postgresql_port)" PGUSER="$login" PGPASSFILE="$folder/pgpass" \
-    PGDATABASE="$target" PGOPTIONS='-c synchronous_commit=off -c maintenance_work_mem=256MB' "$(postgresql_program "$2")" "${@:3}") || status=$?
+    PGDATABASE="$target" PGOPTIONS='-c synchronous_commit=off' "$(postgresql_program "$2")" "${@:3}") || status=$?
   rm -rf "$folder"
   administer "$target" --set role="$(of_database role)" <<<"REASSIGN OWNED BY $login TO :\"role\"; DROP OWNED BY $login; DROP ROLE $login;"
   return "$status"
