@@ -104,12 +104,12 @@ async function fetchFolder(
     return hash;
   };
   try {
-    const signature = entries.filter(({ name }) => name === "MANIFEST.json.sig");
+    const signature = fileNamed(entries, "MANIFEST.json.sig");
     const files = [
       ...point.members.map(({ path: name, sha256 = "" }) => ({ name, sha256 })),
       { name: "MANIFEST.json", sha256: point.manifestSha256 },
       // Nothing names its hash. It must be there all the same: a copy without is nobody's.
-      ...signature.map(({ name }) => ({ name, sha256: undefined })),
+      ...(signature ? [{ name: signature.name, sha256: undefined }] : []),
     ];
     for (const { name, sha256 } of files) {
       const hash = await take(name);
