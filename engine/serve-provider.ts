@@ -27,8 +27,8 @@ function answerImports(): void {
   };
 }
 
-/** Shows a line beside the resource: while that runs, and kept by nobody, or as a message that stays. */
-export function tell(urn: string, line: string, how: "while it runs" | "info" | "warning"): Promise<void> {
+/** Shows a line beside the resource: while that runs, and kept by nobody, or as a warning that stays. */
+export function tell(urn: string, line: string, how: "while it runs" | "warning"): Promise<void> {
   const engine = getEngine();
   if (engine === undefined) return Promise.resolve();
   const request = new enginepb.LogRequest()
