@@ -84,12 +84,14 @@ export async function listPoints(
     width,
     look,
   );
-  // Most are links, and what they name is not read twice. Over sftp nothing tells but its size and its time.
-  const aliases = await inTurns(
-    files.filter(isAlias).filter((alias) => !isNamedBy(alias, points)),
-    width,
-    look,
-  );
+  // Most are links, and what they name is not read twice.
+  const unread: typeof files = [];
+  for (const alias of files.filter(isAlias)) {
+    const named = namedBy(alias, points);
+    if (named) named.aliases.push(alias.name);
+    else unread.push(alias);
+  }
+  const aliases = await inTurns(unread, width, look);
   const folders = await inTurns(entries.filter(isTier), 1, async ({ name: tier }) => {
     const { entries, within } = await opened.listBoth(tier);
     const manifests = [...within].flatMap(([folder, files]) =>
@@ -278,8 +280,11 @@ function decay(read: Inspection, known: Inspection | undefined): string | null {
   return `its bytes are others than when it was first read (sha256 ${known.sha256.slice(0, 12)}…, now ${read.sha256.slice(0, 12)}…)`;
 }
 
-/** Whether one point alone has the size and the time of the file, and so is what it names; it stands among its aliases then. */
-function isNamedBy(alias: StoredFile | StoredOddity, points: readonly RestorePoint[]): boolean {
+/** The point that alone has the size and the time of the file: over sftp nothing else tells what a link names. */
+function namedBy(
+  alias: StoredFile | StoredOddity,
+  points: readonly RestorePoint[],
+): RestorePoint | undefined {
   const [of, ...others] = points.filter(
     ({ sha256, storedBytes, storedAt }) =>
       sha256 !== null &&
@@ -287,9 +292,7 @@ function isNamedBy(alias: StoredFile | StoredOddity, points: readonly RestorePoi
       storedBytes === alias.bytes &&
       storedAt === alias.modifiedAt.toISOString(),
   );
-  if (of === undefined || others.length > 0) return false;
-  of.aliases.push(alias.name);
-  return true;
+  return others.length === 0 ? of : undefined;
 }
 
 function withAliases(named: RestorePoint[], aliases: RestorePoint[]): RestorePoint[] {
