@@ -3,7 +3,11 @@ import { join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { RestorePoint } from "../../backups/restore-point.ts";
+import { prepareCommandPlugin } from "../../engine/command-plugin.ts";
+import { findEngine } from "../../engine/find.ts";
+import { openStack } from "../../engine/stack.ts";
 import { createMachine, type Machine } from "../../machines/nspawn.ts";
+import { declareBackupServer, prepareBackupServer } from "../../stacks/backup-server.ts";
 import { connect } from "../../ssh/connection.ts";
 import { cable } from "./cable.ts";
 import {
@@ -336,18 +340,74 @@ describe("a site that protects itself", { timeout: 600_000 }, () => {
         .filter((name) => !/^(2026030[12]|20260401)/.test(name)),
     );
     expect(await keeper.run("systemctl list-timers --no-legend 'site-backup-prune-*' | wc -l")).toBe("1\n");
-
-    // Another site's, by a slip of the finger under the same name.
-    const other = join(host.directory, "other.yaml");
-    await writeFile(
-      other,
-      (await readFile(host.site, "utf8")).replace("path: /srv/kept", "path: /srv/other"),
-    );
-    const refused = await host.recovery("backup-server", "--site", other);
-    expect(refused.exitCode).toBe(1);
-    expect(refused.stderr).toContain("the account keeper keeps other backups\nthey lie in /srv/kept\n");
     expect(
       await keeper.run("stat -c '%U %a' /srv/kept /var/lib/site-backup-server/keeper/.ssh/authorized_keys"),
     ).toBe("keeper 700\nroot 644\n");
+  });
+
+  test("is declared by the stack `backup-server` too, whose engine the server tells that all is done", async () => {
+    const engine = await findEngine({ allowBuild: true, say });
+    if (!engine) throw new Error("no Pulumi engine can be had here");
+    const prepared = await prepareBackupServer({
+      siteFile: host.site,
+      login: "root",
+      run: { id: "test-stack", who: "test", why: "test" },
+      agentSocketPath: host.agent.socketPath,
+      say,
+    });
+    const history = "grep -c '\"done\"' /var/lib/recovery/history.jsonl";
+    const before = await keeper.run(history);
+    try {
+      const stack = await openStack({
+        engine,
+        plugin: await prepareCommandPlugin(engine, say),
+        stackName: "chatbot.backup-server",
+        directory: join(host.directory, "stack"),
+        environment: { SSH_AUTH_SOCK: host.agent.socketPath },
+        program: () => Promise.resolve({ ...declareBackupServer(prepared) }),
+        say,
+      });
+      await stack.up();
+      expect(await stack.outputs()).toMatchObject({ address: { value: keeper.machine.address } });
+      expect(await stack.changes()).toEqual({ create: 4 });
+      await stack.up();
+      expect(await stack.changes()).toEqual({ same: 4 });
+      await stack.destroy();
+    } finally {
+      await prepared.session.close();
+    }
+    expect(await keeper.run(history)).toBe(before);
+    expect(await keeper.run("systemctl is-active site-backup-prune-keeper.timer")).toBe("active\n");
+  });
+
+  test.each([
+    [
+      "whose account keeps another site's",
+      "path: /srv/kept",
+      "path: /srv/other",
+      "true",
+      "the account keeper keeps other backups\nthey lie in /srv/kept\n",
+    ],
+    [
+      "whose folder is another account's",
+      "user: keeper",
+      "user: second",
+      "true",
+      "the folder /srv/kept is another account's\nit is keeper's, and not empty\n",
+    ],
+    [
+      "whose account is a person's",
+      "user: keeper",
+      "user: anna",
+      "useradd --create-home anna",
+      "the account anna is another one's\nit was there before, with the home /home/anna\n",
+    ],
+  ])("is not set up on a server %s", async (_, from, to, before, why) => {
+    await keeper.run(before);
+    const other = join(host.directory, "other.yaml");
+    await writeFile(other, (await readFile(host.site, "utf8")).replace(from, to));
+    const refused = await host.recovery("backup-server", "--site", other);
+    expect(refused.exitCode).toBe(1);
+    expect(refused.stderr).toContain(why);
   });
 });
