@@ -1,6 +1,8 @@
 import { formatBytes } from "./format-bytes.ts";
 import { isGood, isRead, type Pin, type RestorePoint } from "./restore-point.ts";
+import { siteMembers } from "./site-members.ts";
 import { exitCodes, OperatorError } from "../site/operator-error.ts";
+import type { Site } from "../site/schema.ts";
 
 export interface PointWish {
   /** An id, a file name or an alias of it. */
@@ -76,6 +78,24 @@ export function pinnedPoint(
         : `its bytes are others than when it was pinned (sha256 ${shortHash(pin.archiveSha256 ?? pin.manifestSha256)}, now ${shortHash(pin.archiveSha256 === null ? named.manifestSha256 : named.sha256)})`,
     "bring the pinned backup back, or pin another: npx recovery points list",
   );
+}
+
+/**
+ * The newest good point of our own format that holds all databases of a site, alone, as they were after the point of all of it; undefined
+ * when there is none. Between two backups of all of it the databases are backed up more often.
+ */
+export function newerDatabases(
+  point: RestorePoint,
+  points: readonly RestorePoint[],
+  site: Site,
+  before?: Date,
+): RestorePoint | undefined {
+  const time = ({ timeOfData }: RestorePoint) => Date.parse(timeOfData ?? "");
+  return points
+    .filter((one) => one.kind === "database" && objection(one, { before, databaseAlone: true }) === null)
+    .filter((one) => time(one) > time(point))
+    .filter((one) => siteMembers(one, site).databases.every((members) => members.length > 0))
+    .sort((one, other) => time(other) - time(one) || rank[one.state] - rank[other.state])[0];
 }
 
 /** Whether an operator who says `id` may mean the point: its id, its file's name or an alias of it. */

@@ -10,10 +10,9 @@ type Objective = RunRecord["objectives"][number];
  */
 export function judgeObjectives(
   site: Site,
-  times: { failureAt: Date; dataTime: Date; recoveredAt: Date | null },
+  times: { failureAt: Date; dataTime: Date; databaseTime: Date; recoveredAt: Date | null },
   only?: Part,
 ): Objective[] {
-  const lost = Math.max(0, secondsBetween(times.dataTime, times.failureAt));
   const taken = times.recoveredAt && secondsBetween(times.failureAt, times.recoveredAt);
   const { rto, rpo } = site.objectives;
   const allowed =
@@ -35,12 +34,16 @@ export function judgeObjectives(
       seconds: taken,
       met: taken !== null && taken <= allowed,
     },
-    ...classes.map((name) => ({
-      name: `rpo ${name}`,
-      objectiveSeconds: rpo[name],
-      seconds: lost,
-      met: lost <= rpo[name],
-    })),
+    ...classes.map((name) => {
+      const dataTime = name === "database" ? times.databaseTime : times.dataTime;
+      const lost = Math.max(0, secondsBetween(dataTime, times.failureAt));
+      return {
+        name: `rpo ${name}`,
+        objectiveSeconds: rpo[name],
+        seconds: lost,
+        met: lost <= rpo[name],
+      };
+    }),
   ];
 }
 

@@ -85,6 +85,16 @@ export const runRecordSchema = z.strictObject({
     manifestSha256: z.string(),
     storedBytes: z.number(),
   }),
+  databases: z
+    .strictObject({
+      id: z.string(),
+      store: z.string(),
+      dataTime: moment.describe("What happened in the databases later than this is not restored."),
+      manifestSha256: z.string(),
+      storedBytes: z.number(),
+    })
+    .optional()
+    .describe("The restore point of the databases, where they are of a newer one than all else."),
   host: z.strictObject({ address: z.string(), hostKeyFingerprint: z.string() }),
   baked: z
     .boolean()

@@ -58,7 +58,12 @@ export function summary(record: RunRecord): string {
     ? `, serving after ${duration((Date.parse(record.servingAt) - Date.parse(record.startedAt)) / 1000)}`
     : "";
   const what = record.only === undefined ? record.site : `the ${record.only} of ${record.site}`;
-  return `recovered ${what} from ${record.point.id} in ${duration(total)}${serving}`;
+  return `recovered ${what} from ${source(record)} in ${duration(total)}${serving}`;
+}
+
+/** The restore point of a run; both, where its databases are of another. */
+export function source({ point, databases }: Pick<RunRecord, "point" | "databases">): string {
+  return databases === undefined ? point.id : `${point.id} and the databases of ${databases.id}`;
 }
 
 /** What became of the old server, in one line. */

@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { z } from "zod";
+import type { Pin } from "../backups/restore-point.ts";
 import { duration } from "../evidence/report.ts";
 import { parts, type Part } from "../runbook/server-failure.ts";
 import { connect, type SshTarget } from "../ssh/connection.ts";
@@ -37,10 +38,9 @@ export interface HostBeforeRebuild {
 }
 
 export interface Restored {
-  point: string;
-  /** Hash of its manifest, and of its archive; null for a point of our own format, which has none. */
-  manifestSha256: string;
-  archiveSha256: string | null;
+  pin: Pin;
+  /** That of the databases, where they are of a newer point. */
+  databases?: Pin;
   attempt: number;
   /** What of the site alone; all of it without. */
   only?: Part;
@@ -123,12 +123,24 @@ export function clockDiffers({
 }
 
 function restoredOf(attempt: Attempt): Restored {
+  const databases = trigger(attempt, "databases");
   const only = parts.find((part) => trigger(attempt, "attempt").endsWith(` of the ${part}`));
   return {
     ...(only ? { only } : {}),
-    point: trigger(attempt, "point"),
-    manifestSha256: trigger(attempt, "manifest"),
-    archiveSha256: trigger(attempt, "archive") || null,
+    pin: {
+      id: trigger(attempt, "point"),
+      manifestSha256: trigger(attempt, "manifest"),
+      archiveSha256: trigger(attempt, "archive") || null,
+    },
+    ...(databases === ""
+      ? {}
+      : {
+          databases: {
+            id: databases,
+            manifestSha256: trigger(attempt, "databases-manifest"),
+            archiveSha256: null,
+          },
+        }),
     attempt: attemptOf(attempt),
     at: attempt.result.startedAt,
   };

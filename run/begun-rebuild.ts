@@ -2,9 +2,15 @@ import { readFile, rename, writeFile } from "node:fs/promises";
 import { z } from "zod";
 import type { Pin } from "../backups/restore-point.ts";
 import { exitCodes, OperatorError } from "../site/operator-error.ts";
-import type { HostBeforeRebuild, Restored } from "./before-rebuild.ts";
+import type { HostBeforeRebuild } from "./before-rebuild.ts";
 import { parts, type Part } from "../runbook/server-failure.ts";
 import { runId } from "./run-id.ts";
+
+const pinSchema = z.strictObject({
+  id: z.string(),
+  manifestSha256: z.string(),
+  archiveSha256: z.string().nullable(),
+});
 
 /**
  * The last rebuild of a host that this computer began: one that was cut short keeps its point, its clock, and what it was
@@ -12,7 +18,9 @@ import { runId } from "./run-id.ts";
  */
 const begunSchema = z.strictObject({
   hostKey: z.string(),
-  pin: z.strictObject({ id: z.string(), manifestSha256: z.string(), archiveSha256: z.string().nullable() }),
+  pin: pinSchema,
+  /** That of the databases, where they are of a newer point. */
+  databases: pinSchema.optional(),
   attempt: z.int().min(1),
   run: z.string(),
   startedAt: z.iso.datetime(),
@@ -30,12 +38,17 @@ export type BegunRebuild = z.infer<typeof begunSchema>;
 interface Wish {
   hostKey: string;
   pin: Pin;
+  /** That of the databases, where they are of a newer point. */
+  databases?: Pin | undefined;
   /** What of the site is brought back alone. */
   only?: Part | undefined;
   /** The host was named twice. */
   again: boolean;
   now: Date;
 }
+
+/** What is restored. */
+type Pins = Pick<Wish, "pin" | "databases">;
 
 /** What the host says of itself. */
 type Known = Pick<HostBeforeRebuild, "restored" | "servedSince" | "attempt" | "lock" | "stands">;
@@ -47,10 +60,10 @@ type Known = Pick<HostBeforeRebuild, "restored" | "servedSince" | "attempt" | "l
  * @throws OperatorError (refused) when a site that has served would be replaced, and nobody named its host twice
  */
 export function nextRebuild(before: BegunRebuild | undefined, wish: Wish, host: Known): BegunRebuild {
-  const { hostKey, pin, only, again, now } = wish;
+  const { hostKey, pin, databases, only, again, now } = wish;
   const { restored } = host;
   const known = before?.hostKey === hostKey ? before : undefined;
-  const knownWish = known !== undefined && sameBytes(known.pin, pin) && known.only === only;
+  const knownWish = known !== undefined && sameBytes(known, wish) && known.only === only;
   // The same command once more, after it failed: what it was told to replace still stands. To do everything again would move
   // a site aside that may serve, before it is known whether the point is any better this time.
   const repeated = known?.over !== undefined && known.over === restored?.at;
@@ -59,10 +72,11 @@ export function nextRebuild(before: BegunRebuild | undefined, wish: Wish, host: 
   if (goesOn) return known;
   // An attempt that reached no step is not in the host's ledger.
   const last = Math.max(1, host.attempt, known?.attempt ?? 0);
-  const holds = restored !== undefined && sameBytes(pinOf(restored), pin) && restored.only === only;
+  const holds = restored !== undefined && sameBytes(restored, wish) && restored.only === only;
   const next: BegunRebuild = {
     hostKey,
     pin,
+    ...(databases ? { databases } : {}),
     attempt: again && (holds || knownWish) ? last + 1 : last,
     run: runId("rebuild", now),
     startedAt: now.toISOString(),
@@ -82,7 +96,7 @@ export function nextRebuild(before: BegunRebuild | undefined, wish: Wish, host: 
   if (replaces && !again && sign !== undefined && !host.lock?.busy.length) {
     throw new OperatorError(
       exitCodes.refused,
-      `this site was restored here from ${restored.point} at ${restored.at}, and has served since`,
+      `this site was restored here from ${restored.pin.id} at ${restored.at}, and has served since`,
       `${sign}: ${pin.id} would replace what its users have done there`,
       "to restore it all the same, name the host a second time: --again ADDRESS",
     );
@@ -90,13 +104,13 @@ export function nextRebuild(before: BegunRebuild | undefined, wish: Wish, host: 
   return next;
 }
 
-function pinOf({ point, manifestSha256, archiveSha256 }: Restored): Pin {
-  return { id: point, manifestSha256, archiveSha256 };
-}
-
-/** The id is only a name: what was restored is told by the two hashes. */
-function sameBytes(one: Pin, other: Pin): boolean {
-  return one.manifestSha256 === other.manifestSha256 && one.archiveSha256 === other.archiveSha256;
+/** The id is only a name: what was restored is told by the hashes. */
+function sameBytes(one: Pins, other: Pins): boolean {
+  return (
+    one.pin.manifestSha256 === other.pin.manifestSha256 &&
+    one.pin.archiveSha256 === other.pin.archiveSha256 &&
+    one.databases?.manifestSha256 === other.databases?.manifestSha256
+  );
 }
 
 /** What is known of the rebuild before; undefined when there was none. */

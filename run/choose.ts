@@ -1,7 +1,8 @@
 import { randomInt } from "node:crypto";
-import { choosePoint, isOfUse, type PointWish } from "../backups/choose-point.ts";
+import { choosePoint, isOfUse, newerDatabases, type PointWish } from "../backups/choose-point.ts";
 import { isGood, isRead, pinOf, type Pin, type RestorePoint } from "../backups/restore-point.ts";
 import { age } from "../backups/age.ts";
+import type { Site } from "../site/schema.ts";
 
 export interface Choice {
   point: RestorePoint;
@@ -69,27 +70,48 @@ function provenLast(chosen: RestorePoint, points: readonly RestorePoint[]): stri
   ];
 }
 
+/** Which databases go with the restore point of all of a site. */
+interface DatabasesWish {
+  site: Site;
+  /** Only data of before this moment. */
+  before?: Date | undefined;
+  /** What else is asked for than the newest: those of the point itself, or of another that they were taken from before, by its id. */
+  from: "newest" | "point" | { id: string };
+}
+
 /**
- * A line for the databases alone that a newer good point holds than the one of a whole site that is restored, with the command that brings
- * them; none where there is no such point. Between two backups of all of it the databases are backed up more often.
+ * The point that the databases are restored from, where that is a newer one than of all else: so that what is lost of them is what they are
+ * backed up for so often. Said to the operator, as is a newer one that is not taken, with the command that brings it.
+ *
+ * @throws OperatorError (exit code 4) when the one that is named cannot be used
  */
-export function newerDatabases(
+export function chooseDatabases(
   chosen: RestorePoint,
   points: readonly RestorePoint[],
-  { before }: Pick<PointWish, "before">,
-): string[] {
-  const databases = points.filter(
-    (point) => isGood(point) && point.kind === "database" && isOfUse(point, { databaseAlone: true }),
-  );
-  const [newest] = databases
-    .filter(
-      ({ timeOfData }) =>
-        timeOfData !== null && (before === undefined || Date.parse(timeOfData) < before.getTime()),
-    )
-    .sort((one, other) => Date.parse(other.timeOfData ?? "") - Date.parse(one.timeOfData ?? ""));
-  if (newest === undefined || Date.parse(newest.timeOfData ?? "") <= Date.parse(chosen.timeOfData ?? ""))
-    return [];
-  return [
-    `the databases alone are newer in ${newest.id} in ${newest.store}, with data of ${newest.timeOfData ?? "unknown"}: when this is done, the same command with --again HOST --only database --point ${newest.id} brings them`,
-  ];
+  { site, before, from }: DatabasesWish,
+  say: (line: string) => void,
+): { databases?: { point: RestorePoint; pin: Pin }; passedOver: string[] } {
+  const newest = newerDatabases(chosen, points, site, before);
+  const point =
+    from === "point" || chosen.format === "archive"
+      ? undefined
+      : from === "newest"
+        ? newest
+        : choosePoint(points, { id: from.id, databaseAlone: true });
+  const pin = point && pinOf(point);
+  if (point && !pin) throw new Error("a good point was not read to its end");
+  const passedOver =
+    newest === undefined || newest.id === point?.id
+      ? []
+      : [
+          `the databases alone are newer in ${newest.id} in ${newest.store}, with data of ${newest.timeOfData ?? "unknown"}: when this is done, the same command with --again HOST --only database --point ${newest.id} brings them`,
+        ];
+  if (point) {
+    const dataTime = point.timeOfData ?? "unknown";
+    say(
+      `its databases from ${point.id} in ${point.store}, ${point.state}; data of ${dataTime} (${age(dataTime, new Date())} old); with --point ${chosen.id} all of it is from that one`,
+    );
+  }
+  for (const line of passedOver) say(line);
+  return { ...(point && pin ? { databases: { point, pin } } : {}), passedOver };
 }

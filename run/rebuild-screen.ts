@@ -17,6 +17,8 @@ export interface RebuildQuestion {
   /** The restore that is replaced, when the host was named twice. */
   over?: string;
   point: RestorePoint;
+  /** That of the databases, where they are of a newer one. */
+  databases?: RestorePoint;
   /** Newer points that were passed over. */
   passedOver: readonly string[];
   /** How long it took last time. */
@@ -33,8 +35,7 @@ export interface RebuildQuestion {
 
 /** One screen, in the order in which it must be read: is it the right host, is it the right point, what is given up. Pure. */
 export function rebuildScreen(question: RebuildQuestion): string {
-  const { site, resumed, host, look, point, now } = question;
-  const time = point.timeOfData ?? "unknown";
+  const { site, resumed, host, look, point, databases, now } = question;
   const what = question.only === undefined ? "" : `: the ${question.only} alone`;
   return [
     `${resumed ? "go on rebuilding" : "rebuild"} ${site.name} (${site.domain})${what}`,
@@ -46,9 +47,15 @@ export function rebuildScreen(question: RebuildQuestion): string {
       look.listening.length === 0 ? "nothing listens there" : `listening: ${look.listening.join(", ")}`,
       ...(look.lock ? [lockLine(look.lock)] : []),
     ]),
-    ...row("from", [`${point.id} in ${point.store}, ${point.state}`, ...question.passedOver]),
+    ...row("from", [
+      from(point),
+      ...(databases ? [`its databases from ${from(databases)}`] : []),
+      ...question.passedOver,
+    ]),
     ...row("lost", [
-      `${lost(question.only)} after ${moment(time)}: ${age(time, now)}`,
+      ...(databases
+        ? [lost("the databases' rows", databases, now), lost("all else", point, now)]
+        : [lost(given[question.only ?? "all"], point, now)]),
       ...kept(question.only),
       ...(question.takesDatabase === true
         ? ["the database comes back on this host too: what is on its own server is not used any more"]
@@ -76,9 +83,19 @@ function row(name: string, lines: readonly string[]): string[] {
   return lines.map((line, index) => `  ${(index === 0 ? name : "").padEnd(5)} ${line}`);
 }
 
-function lost(only: Part | undefined): string {
-  if (only === undefined) return "all";
-  return only === "application" ? "uploads, data and configuration" : "the database's rows";
+function from({ id, store, state }: RestorePoint): string {
+  return `${id} in ${store}, ${state}`;
+}
+
+const given: Record<Part | "all", string> = {
+  all: "all",
+  application: "uploads, data and configuration",
+  database: "the database's rows",
+};
+
+function lost(what: string, { timeOfData }: RestorePoint, now: Date): string {
+  const time = timeOfData ?? "unknown";
+  return `${what} after ${moment(time)}: ${age(time, now)}`;
 }
 
 /** What is not touched, and where what is replaced can be found. */
@@ -104,7 +121,7 @@ function holds({ look, over }: RebuildQuestion): string[] {
         : "nothing of the site is there",
     ];
   }
-  const there = `${look.finished ? "recovered" : "restored"} there from ${restored.point} at ${moment(restored.at)}`;
+  const there = `${look.finished ? "recovered" : "restored"} there from ${restored.pin.id}${restored.databases ? ` with the databases of ${restored.databases.id}` : ""} at ${moment(restored.at)}`;
   if (servedSince === undefined) return [`${there}; nobody was served since`];
   return [
     `${there}; SERVED SINCE: ${servedSince}`,

@@ -13,7 +13,7 @@ import type { Part } from "../runbook/server-failure.ts";
 import type { Site } from "../site/schema.ts";
 import { prepareRecovery, recoverablePoints } from "../stacks/prepare.ts";
 import { chooseExecutor } from "./choose-executor.ts";
-import { choose, newerDatabases } from "./choose.ts";
+import { choose, chooseDatabases } from "./choose.ts";
 import { nextRebuild, readBegun, writeBegun } from "./begun-rebuild.ts";
 import { askDns, dnsServers, namesOf, recordsToChange, waitForDns } from "./dns.ts";
 import { fence, planFencing, type FencingPlan } from "./fence.ts";
@@ -132,20 +132,34 @@ async function onHost(
   await mkdir(join(directory, "rebuilds"), { recursive: true, mode: 0o700 });
   const before = await readBegun(begunFile);
   // What a host was given it keeps, unless something else is asked for.
-  const known = before?.hostKey === hostKey && before.only === only ? before.pin.id : undefined;
-  const given = known ?? (look.restored?.only === only ? look.restored?.point : undefined);
-  const kept = options.again || options.before ? undefined : given;
+  const known = before?.hostKey === hostKey && before.only === only ? before : undefined;
+  const given = known ?? (look.restored?.only === only ? look.restored : undefined);
+  const kept = options.again || options.before || options.pointId !== undefined ? undefined : given;
   const { point, pin, ...choice } = choose(
     points,
-    { id: options.pointId ?? kept, before: options.before, databaseAlone: only === "database" },
+    { id: options.pointId ?? kept?.pin.id, before: options.before, databaseAlone: only === "database" },
     say,
   );
-  const newer = only === undefined ? newerDatabases(point, points, options) : [];
-  for (const line of newer) say(line);
-  const passedOver = [...unread, ...choice.passedOver, ...newer];
+  const { databases, ...choiceOfDatabases } =
+    only === undefined
+      ? chooseDatabases(
+          point,
+          points,
+          {
+            site,
+            before: options.before,
+            from:
+              options.pointId !== undefined || (kept && !kept.databases)
+                ? "point"
+                : (kept?.databases ?? "newest"),
+          },
+          say,
+        )
+      : { passedOver: [] };
+  const passedOver = [...unread, ...choice.passedOver, ...choiceOfDatabases.passedOver];
   const begun = nextRebuild(
     before,
-    { hostKey, pin, only, again: options.again, now: new Date() },
+    { hostKey, pin, databases: databases?.pin, only, again: options.again, now: new Date() },
     { ...look, stands },
   );
   const resumed = begun.run === before?.run;
@@ -174,6 +188,7 @@ async function onHost(
       siteFile: options.siteFile,
       host: { address: target.address, port: target.port, user: target.user, hostKey },
       pin,
+      ...(databases ? { databases: databases.pin } : {}),
       attempt: begun.attempt,
       ...(begun.over === undefined ? {} : { over: begun.over }),
       ...(only ? { only } : {}),
@@ -194,6 +209,7 @@ async function onHost(
     look,
     ...(begun.over === undefined ? {} : { over: begun.over }),
     point,
+    ...(databases ? { databases: databases.point } : {}),
     passedOver,
     took: tookLastTime(await earlierRuns(join(directory, "runs")), only),
     fencing,

@@ -65,6 +65,7 @@ export async function recordRun(options: RecordOptions): Promise<RecordedRun> {
   const { prepared, target, startedAt, signal } = options;
   const { site } = prepared.loaded;
   const { only } = prepared.settings;
+  const { databases } = prepared;
   const isolated = prepared.steps.some(({ id }) => id === "close-egress");
   let failure = options.failure;
   let steps: StepRecord[] = stepRecords(prepared.steps, new Map(), []);
@@ -132,6 +133,17 @@ export async function recordRun(options: RecordOptions): Promise<RecordedRun> {
       manifestSha256: prepared.point.manifestSha256,
       storedBytes: prepared.point.storedBytes,
     },
+    ...(databases
+      ? {
+          databases: {
+            id: databases.id,
+            store: databases.store,
+            dataTime: databases.timeOfData,
+            manifestSha256: databases.manifestSha256,
+            storedBytes: databases.storedBytes,
+          },
+        }
+      : {}),
     host: { address: target.address, hostKeyFingerprint: fingerprint(target.hostKey) },
     preparationSeconds: options.preparationSeconds,
     baked: options.baked,
@@ -144,12 +156,13 @@ export async function recordRun(options: RecordOptions): Promise<RecordedRun> {
       {
         failureAt: startedAt,
         dataTime: new Date(prepared.point.timeOfData ?? startedAt),
+        databaseTime: new Date((databases ?? prepared.point).timeOfData ?? startedAt),
         recoveredAt: good ? recoveredAt : null,
       },
       only,
     ),
     notes: [...notes, ...tasks],
-  } satisfies Record<keyof Omit<RunRecord, "error" | "only" | "fencing" | "watch">, unknown>);
+  } satisfies Record<keyof Omit<RunRecord, "databases" | "error" | "only" | "fencing" | "watch">, unknown>);
   return keepRecord(record, options);
 }
 

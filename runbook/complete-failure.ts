@@ -4,7 +4,7 @@ import { checkRequest, servingUnits } from "./checks.ts";
 import { databaseFacts, databaseFiles, hasDatabaseServer, ledTo } from "./databases.ts";
 import { hostPath } from "./host-path.ts";
 import { packagesOf } from "./packages.ts";
-import { allMembers, type MemberPoint, unpackMembers } from "./member-steps.ts";
+import { type MemberPoint, membersOf, unpackMembers } from "./member-steps.ts";
 import type { Facts, PlannedStep, Step } from "./step.ts";
 
 /** A file that a step takes from the store, by the name under which the store serves it. */
@@ -77,10 +77,45 @@ export function planCompleteFailure(request: CompleteFailureRequest): Step[] {
     ...serverFiles(site).flatMap(({ file, from }) => (from === "backup" ? [`config/${file}`] : [])),
     ...(site.tls.member === undefined ? [] : [site.tls.member]),
   ];
+  const newer = own?.newerDatabases;
   const pinned = [`point ${point.id}`, `manifest ${point.manifestSha256}`];
+  const pinnedDatabases =
+    newer === undefined ? [] : [`databases ${newer.id}`, `databases-manifest ${newer.manifestSha256}`];
   // Members of our own format are taken from the store as they are unpacked. A drill is closed before that.
-  const fetched = "archive" in point ? [point.archive] : isolated ? allMembers(point.members) : [];
-  const storedBytes = fetched.reduce((sum, { bytes }) => sum + bytes, 0);
+  const fetched =
+    "archive" in point
+      ? { point: [point.archive], databases: [] }
+      : isolated
+        ? membersOf(point)
+        : { point: [], databases: [] };
+  const storedBytes = [...fetched.point, ...fetched.databases].reduce((sum, { bytes }) => sum + bytes, 0);
+  const fetch = (from: "point" | "databases", triggers: string[]): PlannedStep[] =>
+    fetched[from].length === 0
+      ? []
+      : [
+          {
+            id: from === "point" ? "fetch" : "fetch-databases",
+            script: "fetch",
+            title:
+              from === "point"
+                ? "Backup fetched and hashed"
+                : "Databases of a newer backup fetched and hashed",
+            runbook: "1.5",
+            inputs: {
+              from,
+              files: fetched[from].map(({ name, bytes, sha256 }) => ({ name, bytes, sha256 })),
+            },
+            secrets: ["rclone.conf"],
+            triggers,
+            after: ["provision"],
+            budgetSeconds: minutes(10),
+            timeoutSeconds: minutes(120),
+          },
+        ];
+  const fetches = [
+    ...fetch("point", [...pinned, ...("archive" in point ? [`archive ${point.archive.sha256}`] : [])]),
+    ...fetch("databases", pinnedDatabases),
+  ];
 
   const steps: PlannedStep[] = [
     {
@@ -128,24 +163,7 @@ export function planCompleteFailure(request: CompleteFailureRequest): Step[] {
       after: ["install-building-packages"],
       budgetSeconds: minutes(2),
     },
-    ...(fetched.length > 0
-      ? [
-          {
-            id: "fetch",
-            title: "Backup fetched and hashed",
-            runbook: "1.5",
-            inputs: {
-              from: "point",
-              files: fetched.map(({ name, bytes, sha256 }) => ({ name, bytes, sha256 })),
-            },
-            secrets: ["rclone.conf"],
-            triggers: [...pinned, ...("archive" in point ? [`archive ${point.archive.sha256}`] : [])],
-            after: ["provision"],
-            budgetSeconds: minutes(10),
-            timeoutSeconds: minutes(120),
-          },
-        ]
-      : []),
+    ...fetches,
     ...(application.bundle
       ? [
           {
@@ -185,7 +203,7 @@ export function planCompleteFailure(request: CompleteFailureRequest): Step[] {
             title: "Egress closed, and proven closed",
             runbook: "drill",
             inputs: {},
-            after: ["application", "fetch"],
+            after: ["application", ...fetches.map(({ id }) => id)],
             budgetSeconds: minutes(1),
           },
         ]
@@ -208,7 +226,12 @@ export function planCompleteFailure(request: CompleteFailureRequest): Step[] {
           budgetSeconds: minutes(10),
           timeoutSeconds: minutes(120),
         }
-      : unpackMembers(point, { isolated, pinned, folders, required: single }),
+      : unpackMembers(point, {
+          isolated,
+          pinned: [...pinned, ...pinnedDatabases],
+          folders,
+          required: single,
+        }),
     {
       id: "stage-databases",
       title: "Databases whole and not empty",

@@ -4,20 +4,29 @@ import type { Fact, PlannedStep } from "./step.ts";
 /** A restore point of our own format, as a plan needs to know it. */
 export interface MemberPoint {
   members: SiteMembers;
+  /** Where the databases among them are of another restore point, made later. */
+  newerDatabases?: {
+    id: string;
+    manifestSha256: string;
+    /** Of that point: it tells what its databases are to be. */
+    inventory: StoredMember[];
+  };
   /** Name of the secret that decrypts it; null when it is not encrypted. */
   identity: string | null;
   unpackedBytes: number;
 }
 
-/** Every member that the site is restored from. */
-export function allMembers({
-  inventory,
-  databases,
-  data,
-  uploads,
-  configuration,
-}: SiteMembers): StoredMember[] {
-  return [inventory, ...databases, ...data, ...uploads, configuration].flat();
+/** Every member that the site is restored from: of its point, and of that of its databases, if that is another. */
+export function membersOf({ members, newerDatabases }: Pick<MemberPoint, "members" | "newerDatabases">): {
+  point: StoredMember[];
+  databases: StoredMember[];
+} {
+  const { inventory, databases, data, uploads, configuration } = members;
+  const files = [...data, ...uploads, configuration].flat();
+  const those = databases.flat();
+  return newerDatabases === undefined
+    ? { point: [...inventory, ...those, ...files], databases: [] }
+    : { point: [...inventory, ...files], databases: [...newerDatabases.inventory, ...those] };
 }
 
 /**
@@ -25,7 +34,7 @@ export function allMembers({
  * copy between. In a drill they have been fetched, as they are stored, before egress was closed.
  */
 export function unpackMembers(
-  { members, identity }: MemberPoint,
+  { id, members, newerDatabases, identity }: MemberPoint & { id: string },
   options: { isolated: boolean; pinned: string[]; folders: { path: string }[]; required: string[] },
 ): PlannedStep {
   const { isolated, pinned, folders, required } = options;
@@ -43,6 +52,9 @@ export function unpackMembers(
       from: isolated ? "fetched" : "store",
       identity: identity ?? "",
       inventory: asInput(members.inventory),
+      ...(newerDatabases === undefined
+        ? {}
+        : { point: id, databaseInventory: asInput(newerDatabases.inventory) }),
       configuration: asInput(members.configuration),
       databases: members.databases.map((list) => ({ members: asInput(list) })),
       folders: folders.map(({ path }, at) => ({

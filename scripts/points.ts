@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import { createLogUpdate } from "log-update";
 import { age } from "../backups/age.ts";
-import { isNamed } from "../backups/choose-point.ts";
+import { isNamed, isOfUse } from "../backups/choose-point.ts";
 import { fetchPoint } from "../backups/fetch-point.ts";
 import { formatBytes } from "../backups/format-bytes.ts";
 import { pinText } from "../backups/pin.ts";
@@ -190,10 +190,11 @@ function time({ timeOfData }: RestorePoint): string {
   return timeOfData === null ? "of an unknown time" : `${timeOfData}, ${age(timeOfData, new Date())} old`;
 }
 
-/** The command that pins a point for plain `pulumi up`; undefined for one that a whole site is not restored from. */
+/** The command that pins a point for plain `pulumi up`; undefined for one that is not restored by it. */
 function pinning(point: RestorePoint): string | undefined {
-  const pin = point.kind === "full" && isGood(point) ? pinOf(point) : null;
-  return pin === null ? undefined : `pulumi config set point ${pinText(pin)}`;
+  const pin = isGood(point) && isOfUse(point, { databaseAlone: true }) ? pinOf(point) : null;
+  if (pin === null) return undefined;
+  return `pulumi config set ${point.kind === "full" ? "point" : "databases"} ${pinText(pin)}`;
 }
 
 /** How far a copy is, how fast, and how long it will take: once a second on a terminal, else every 10 s. */

@@ -6,14 +6,16 @@ import { join, resolve } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { exitCodes, OperatorError } from "../site/operator-error.ts";
-import { rcloneEnvironment, type RcloneRemote } from "./rclone-remote.ts";
+import { rcloneEnvironment, type RcloneRemote, remoteNamed } from "./rclone-remote.ts";
 
 export type RelayedFile = {
   /** Last part of its URL, after its folder: letters, digits, dots, dashes and underscores. */
   name: string;
 } & (
   | { /** On the operator's computer. */ path: string }
-  | { /** The folder in which it has this name; one for all files of a relay. */ remote: RcloneRemote }
+  | {
+      /** The folder in which it has this name; one for all files of a folder of the relay. */ remote: RcloneRemote;
+    }
 );
 
 /** What a relay serves, in folders: a store's must not be one with another, as in a bucket a file and a folder may have one name. */
@@ -117,25 +119,25 @@ function servedOf(
   folders: RelayedFolders,
   links: string,
 ): { arguments: string[]; environment: NodeJS.ProcessEnv } {
-  const entries = Object.entries(folders);
-  const remoteOf = (files: readonly RelayedFile[]) =>
-    files.flatMap((file) => ("remote" in file ? [file.remote] : []))[0];
-  const remote = remoteOf(entries.flatMap(([, files]) => files));
-  const environment = rcloneEnvironment(remote);
-  if (remote === undefined) return { arguments: [links], environment };
-  const [[alone, its] = ["", []], ...others] = entries;
-  const isAlone = others.length === 0;
-  const named = isAlone
-    ? its.map(({ name }) => name)
-    : entries.flatMap(([of, files]) => files.map(({ name }) => `${of}/${name}`));
-  const upstreams = entries.map(([name, files]) => `${name}=${remoteOf(files)?.path ?? join(links, name)}`);
+  const entries = Object.entries(folders).map(([name, files]) => {
+    const [remote] = files.flatMap((file) => ("remote" in file ? [remoteNamed(name, file.remote)] : []));
+    return { name, files, remote };
+  });
+  const environment = rcloneEnvironment(...entries.flatMap(({ remote }) => (remote ? [remote] : [])));
+  const [first, ...others] = entries;
+  if (!first || entries.every(({ remote }) => !remote)) return { arguments: [links], environment };
+  const alone = others.length === 0 ? first.remote : undefined;
+  const named = alone
+    ? first.files.map(({ name }) => name)
+    : entries.flatMap(({ name, files }) => files.map((file) => `${name}/${file.name}`));
+  const upstreams = entries.map(({ name, remote }) => `${name}=${remote?.path ?? join(links, name)}`);
   return {
     arguments: [
       ...named.map((name) => `--filter=+ /${name}`),
       "--filter=- *",
       "--contimeout=15s",
       "--timeout=30s",
-      ...(isAlone ? [`--baseurl=${alone}`, remote.path] : ["served:"]),
+      ...(alone ? [`--baseurl=${first.name}`, alone.path] : ["served:"]),
     ],
     environment: {
       ...environment,

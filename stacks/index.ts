@@ -2,6 +2,7 @@ import { hostname, userInfo } from "node:os";
 import { resolve } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { parsePin } from "../backups/pin.ts";
+import type { Pin } from "../backups/restore-point.ts";
 import { exitCodes, OperatorError } from "../site/operator-error.ts";
 import { type BackupServerOutputs, declareBackupServer, prepareBackupServer } from "./backup-server.ts";
 import { prepareRecovery } from "./prepare.ts";
@@ -113,23 +114,28 @@ function overFromConfig(config: pulumi.Config, address: string): string | undefi
 }
 
 function settingsFromConfig(config: pulumi.Config, stack: string): RecoverySettings {
-  const point = config.get("point");
-  const pin = point === undefined ? undefined : parsePin(point);
-  if (point !== undefined && !pin) {
-    throw new OperatorError(
-      exitCodes.usage,
-      "the pin in stack config is not a pin",
-      `point is '${point}', and should be an id with both of its hashes`,
-      "npx recovery points list prints the command that pins a point",
-    );
-  }
+  const pin = pinFromConfig(config, "point");
+  const databases = pinFromConfig(config, "databases");
   const over = overFromConfig(config, config.require("host"));
   return {
     ...hostFromConfig(config, stack),
     ...(pin ? { pin } : {}),
+    ...(databases ? { databases } : {}),
     attempt: config.getNumber("attempt") ?? 1,
     ...(over === undefined ? {} : { over }),
   };
+}
+
+function pinFromConfig(config: pulumi.Config, key: "point" | "databases"): Pin | undefined {
+  const text = config.get(key);
+  const pin = text === undefined ? undefined : parsePin(text);
+  if (text === undefined || pin) return pin;
+  throw new OperatorError(
+    exitCodes.usage,
+    "the pin in stack config is not a pin",
+    `${key} is '${text}', and should be an id with its hashes`,
+    "npx recovery points list prints the command that pins a point",
+  );
 }
 
 function hostFromConfig(

@@ -1,22 +1,23 @@
 import { listPoints, type ListingOptions } from "../backups/catalogue.ts";
-import { pinnedPoint } from "../backups/choose-point.ts";
+import { newerDatabases, pinnedPoint } from "../backups/choose-point.ts";
 import { missingMembers } from "../backups/missing-members.ts";
 import { newerDumps } from "../backups/newer-dumps.ts";
 import { pinText } from "../backups/pin.ts";
 import { isEncrypted } from "../backups/point-manifest.ts";
 import { isGood, pinOf, type Pin, type RestorePoint } from "../backups/restore-point.ts";
-import { siteMembers } from "../backups/site-members.ts";
+import { siteMembers, type StoredMember } from "../backups/site-members.ts";
 import { openStore } from "../backups/stores/open-store.ts";
 import type { StoreReader } from "../backups/stores/store.ts";
 import { withVerdicts } from "../backups/verdict.ts";
 import { readVerdicts } from "../backups/verdict-folder.ts";
 import { type ArchivePoint, checkSecrets, planCompleteFailure } from "../runbook/complete-failure.ts";
-import { allMembers, type MemberPoint } from "../runbook/member-steps.ts";
-import { partOf, planServerFailure } from "../runbook/server-failure.ts";
+import { membersOf, type MemberPoint } from "../runbook/member-steps.ts";
+import { type Part, partOf, planServerFailure } from "../runbook/server-failure.ts";
 import { planProtection, protectedAfter, protectionStep } from "../runbook/protection.ts";
 import type { Step } from "../runbook/step.ts";
 import { type ApplicationSource, resolveApplication } from "../site/application-source.ts";
 import { loadSite, type LoadedSite } from "../site/load.ts";
+import type { Site } from "../site/schema.ts";
 import { exitCodes, OperatorError } from "../site/operator-error.ts";
 import { readSecrets } from "../site/secrets.ts";
 import { fingerprint } from "../ssh/connection.ts";
@@ -30,6 +31,8 @@ export interface PreparedRecovery {
   settings: RecoverySettings;
   loaded: LoadedSite;
   point: RestorePoint;
+  /** That of the databases, where they are of a newer one. */
+  databases?: RestorePoint;
   steps: Step[];
   relayedFolders: RelayedFolders;
   /** What site.yaml and the steps call a secret, by its name: read when first asked for, and once. Throws OperatorError (3, 4). */
@@ -58,35 +61,23 @@ export async function prepareRecovery(
       : resolveApplication(loaded, options.say),
     recoverablePoints(loaded, options.say),
   ]);
-  const point = chosen(points, settings.pin, unread);
+  const point = chosen(points, settings.pin, unread, site);
+  const databases = settings.databases && pinnedPoint(points, settings.databases, unread);
   const wanted = only === undefined ? site : partOf(site, only);
-  const missing = missingMembers(point, wanted);
-  if (missing.length > 0) {
-    throw new OperatorError(
-      exitCodes.refused,
-      `the restore point ${point.id} does not hold all of the site`,
-      `it lacks ${missing.map(({ member, of }) => `${member} (${of})`).join(", ")}`,
-      "choose another point with --point, or correct the members in site.yaml",
-    );
+  if (databases === undefined) {
+    requireFit(point, wanted);
+  } else {
+    requireNewerDatabases(databases, point, only);
+    requireFit(point, { ...wanted, databases: [] });
+    requireFit(databases, partOf(site, "database"));
   }
-  const newer = newerDumps(point, wanted);
-  if (newer.length > 0) {
-    throw new OperatorError(
-      exitCodes.refused,
-      `the restore point ${point.id} is of a newer PostgreSQL than the replacement server has`,
-      newer
-        .map(
-          ({ member, dump, server }) =>
-            `${member} was made with PostgreSQL ${dump}, and Debian ${site.server.release} has ${server}`,
-        )
-        .join("; "),
-      "take a newer Debian release in server.release of site.yaml, or choose an older point with --point",
-    );
-  }
-  const store = site.stores.find(({ name }) => name === point.store);
-  if (!store) throw new Error(`the point ${point.id} is of a store that the site does not have`);
-  const opened = await openStore(store, loaded);
-  const { held, files } = point.format === "folder" ? ownPoint(point, site, opened) : archive(point, opened);
+  const { held, folders } =
+    point.format === "archive"
+      ? archive(point, await storeOf(point, loaded))
+      : ownPoint({ point, databases }, site, {
+          point: await storeOf(point, loaded),
+          databases: await storeOf(databases ?? point, loaded),
+        });
   const { bundle } = application;
   const steps = planCompleteFailure({
     site,
@@ -115,7 +106,7 @@ export async function prepareRecovery(
           planProtection(site, backups, (await packHostFolder()).digest, { newServer: true }),
         );
   const relayedFolders = {
-    point: files,
+    ...folders,
     ...(bundle && { application: [{ name: bundleName, path: bundle.path }] }),
   };
   let secrets: Promise<Record<string, string>> | undefined;
@@ -123,9 +114,10 @@ export async function prepareRecovery(
     settings,
     loaded,
     point,
+    ...(databases ? { databases } : {}),
     steps: planned,
     relayedFolders,
-    secrets: () => (secrets ??= provenSecrets(loaded, planned, files, options.say)),
+    secrets: () => (secrets ??= provenSecrets(loaded, planned, Object.values(folders), options.say)),
   };
 }
 
@@ -133,7 +125,7 @@ export async function prepareRecovery(
 async function provenSecrets(
   loaded: LoadedSite,
   steps: readonly Step[],
-  files: readonly RelayedFile[],
+  points: readonly (readonly RelayedFile[])[],
   say: (line: string) => void,
 ): Promise<Record<string, string>> {
   const { secrets: known, restorePoints } = loaded.site;
@@ -147,7 +139,9 @@ async function provenSecrets(
     // Others, such as the relay's, are made for the run.
     ...needed.filter((name) => known.some((secret) => secret.name === name)),
   ]);
-  if (key !== null) await proveIdentity({ name: key, value: values[key] ?? "" }, files, say);
+  if (key !== null) {
+    for (const files of points) await proveIdentity({ name: key, value: values[key] ?? "" }, files, say);
+  }
   // A site that is down is not to wait for what its backups will want.
   for (const name of of((id) => id === protectionStep).filter((name) => values[name] === undefined)) {
     try {
@@ -160,10 +154,62 @@ async function provenSecrets(
   return values;
 }
 
-/** What a plan is told of a point, and the files that its steps take from the store. */
+/** @throws OperatorError (4) when a point does not hold what is wanted of it, or in a form that the replacement server is too old for. */
+function requireFit(point: RestorePoint, wanted: Site): void {
+  const missing = missingMembers(point, wanted);
+  if (missing.length > 0) {
+    throw new OperatorError(
+      exitCodes.refused,
+      `the restore point ${point.id} does not hold all of the site`,
+      `it lacks ${missing.map(({ member, of }) => `${member} (${of})`).join(", ")}`,
+      "choose another point with --point, or correct the members in site.yaml",
+    );
+  }
+  const newer = newerDumps(point, wanted);
+  if (newer.length > 0) {
+    throw new OperatorError(
+      exitCodes.refused,
+      `the restore point ${point.id} is of a newer PostgreSQL than the replacement server has`,
+      newer
+        .map(
+          ({ member, dump, server }) =>
+            `${member} was made with PostgreSQL ${dump}, and Debian ${wanted.server.release} has ${server}`,
+        )
+        .join("; "),
+      "take a newer Debian release in server.release of site.yaml, or choose an older point with --point",
+    );
+  }
+}
+
+/** A pin that stayed from an earlier recovery must not bring older databases than the point itself holds. */
+function requireNewerDatabases(databases: RestorePoint, point: RestorePoint, only: Part | undefined): void {
+  const why =
+    only !== undefined
+      ? `of the ${only} alone all comes from one point`
+      : point.format === "archive" || databases.format === "archive"
+        ? "an archive of the runbook's scripts is restored as it is"
+        : Date.parse(databases.timeOfData ?? "") > Date.parse(point.timeOfData ?? "")
+          ? undefined
+          : `${point.id} holds newer ones itself`;
+  if (why === undefined) return;
+  throw new OperatorError(
+    exitCodes.refused,
+    `the databases are not restored from ${databases.id}`,
+    why,
+    "leave the pin of the databases out: pulumi config rm databases",
+  );
+}
+
+async function storeOf(point: RestorePoint, loaded: LoadedSite): Promise<StoreReader> {
+  const store = loaded.site.stores.find(({ name }) => name === point.store);
+  if (!store) throw new Error(`the point ${point.id} is of a store that the site does not have`);
+  return openStore(store, loaded);
+}
+
+/** What a plan is told of a point, and the files that its steps take from stores. */
 interface Source {
   held: ArchivePoint | MemberPoint;
-  files: RelayedFile[];
+  folders: RelayedFolders;
 }
 
 function archive(point: RestorePoint, store: StoreReader): Source {
@@ -173,13 +219,26 @@ function archive(point: RestorePoint, store: StoreReader): Source {
       archive: { name: relayed.name, bytes: point.storedBytes, sha256: point.sha256 ?? "" },
       unpackedBytes: point.members.reduce((sum, member) => sum + member.unpackedBytes, point.unpackedBytes),
     },
-    files: [relayed],
+    folders: { point: [relayed] },
   };
 }
 
-function ownPoint(point: RestorePoint, site: LoadedSite["site"], store: StoreReader): Source {
-  const members = siteMembers(point, site);
-  const stored = allMembers(members);
+function ownPoint(
+  { point, databases }: { point: RestorePoint; databases: RestorePoint | undefined },
+  site: Site,
+  stores: Record<"point" | "databases", StoreReader>,
+): Source {
+  const newer = databases && siteMembers(databases, site);
+  const members = { ...siteMembers(point, site), ...(newer ? { databases: newer.databases } : {}) };
+  const newerDatabases = databases &&
+    newer && {
+      id: databases.id,
+      manifestSha256: databases.manifestSha256 ?? "",
+      inventory: newer.inventory,
+    };
+  const source = { members, ...(newerDatabases ? { newerDatabases } : {}) };
+  const taken = membersOf(source);
+  const stored = [...taken.point, ...taken.databases];
   const encrypted = stored.some(({ name }) => isEncrypted(name));
   const { identity } = site.restorePoints;
   if (encrypted && identity === undefined) {
@@ -192,12 +251,23 @@ function ownPoint(point: RestorePoint, site: LoadedSite["site"], store: StoreRea
   }
   return {
     held: {
-      members,
+      ...source,
       identity: encrypted ? (identity ?? null) : null,
       unpackedBytes: stored.reduce((sum, { unpackedBytes }) => sum + unpackedBytes, 0),
     },
-    files: stored.map(({ name }) => store.relayed(`${point.file}/${name}`, name, new Date(point.storedAt))),
+    folders: {
+      point: relayedOf(point, taken.point, stores.point),
+      ...(databases && { databases: relayedOf(databases, taken.databases, stores.databases) }),
+    },
   };
+}
+
+function relayedOf(
+  { file, storedAt }: RestorePoint,
+  members: readonly StoredMember[],
+  store: StoreReader,
+): RelayedFile[] {
+  return members.map(({ name }) => store.relayed(`${file}/${name}`, name, new Date(storedAt)));
 }
 
 /** The restore points of all stores of a site, newest data first, as they are worth with what its verifiers found of them. */
@@ -274,10 +344,12 @@ function newestFirst(lists: RestorePoint[][]): RestorePoint[] {
 }
 
 /** Nothing is restored by accident: the exact point that was pinned, or a refusal that says how to pin one. */
-function chosen(points: RestorePoint[], pin: Pin | undefined, unread: string[]): RestorePoint {
+function chosen(points: RestorePoint[], pin: Pin | undefined, unread: string[], site: Site): RestorePoint {
   if (pin) return pinnedPoint(points, pin, unread);
   const candidates = points.filter((point) => point.kind === "full" && isGood(point)).slice(0, 5);
   const newest = candidates[0] && pinOf(candidates[0]);
+  const databases = candidates[0] && newerDatabases(candidates[0], points, site);
+  const newer = databases && pinOf(databases);
   throw new OperatorError(
     exitCodes.refused,
     "no restore point is pinned",
@@ -285,7 +357,7 @@ function chosen(points: RestorePoint[], pin: Pin | undefined, unread: string[]):
       ? `these could be restored: ${candidates.map((point) => `${point.id} (data of ${point.timeOfData ?? "an unknown time"})`).join(", ")}`
       : "the site's stores hold none that could be restored",
     newest
-      ? `pin one, for example the newest: pulumi config set point ${pinText(newest)}`
+      ? `pin one, for example the newest: pulumi config set point ${pinText(newest)}${newer ? `; and the databases, which are newer in ${newer.id}: pulumi config set databases ${pinText(newer)}` : ""}`
       : "see why: npx recovery points list",
   );
 }

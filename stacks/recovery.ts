@@ -13,6 +13,8 @@ export interface RecoveryOutputs {
   restorePoint: string;
   /** UTC, ISO 8601: everything that happened on the site after it is not restored. */
   dataTime: string;
+  /** That of the databases, and the time after which nothing in them is restored, where they are of a newer point. */
+  databases?: { restorePoint: string; dataTime: string };
 }
 
 /** The session that opens the prepared recovery's host; nothing is dialled before it is asked to. `more`: secrets beside those of site.yaml. */
@@ -37,14 +39,22 @@ export function declareRecovery(
   prepared: PreparedRecovery,
   session: StepCommandsArgs["session"],
 ): RecoveryOutputs {
-  const { settings, point, loaded, steps } = prepared;
+  const { settings, point, databases, loaded, steps } = prepared;
   const server = new ReplacementServer("server", { ...settings.host });
   const recovered = new RecoveredSite("site", { server, steps, session });
   const dataTime = point.timeOfData ?? "unknown";
+  const databaseTime = databases?.timeOfData ?? "unknown";
   if (pulumi.runtime.isDryRun()) {
     // Said, not declared: an age differs at each look.
     void pulumi.log.info(
-      `the restore point is ${point.id} in ${point.store}, with data of ${dataTime} (${age(dataTime, new Date())} old)`,
+      [
+        `the restore point is ${point.id} in ${point.store}, with data of ${dataTime} (${age(dataTime, new Date())} old)`,
+        ...(databases
+          ? [
+              `that of its databases is ${databases.id} in ${databases.store}, with data of ${databaseTime} (${age(databaseTime, new Date())} old)`,
+            ]
+          : []),
+      ].join("; "),
       recovered,
     );
   }
@@ -53,5 +63,6 @@ export function declareRecovery(
     address: server.address,
     restorePoint: point.id,
     dataTime,
+    ...(databases ? { databases: { restorePoint: databases.id, dataTime: databaseTime } } : {}),
   };
 }

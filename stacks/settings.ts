@@ -12,6 +12,8 @@ export interface RecoverySettings {
   host: { address: string; port: number; user: string; hostKey: string };
   /** The exact restore point; without one the stack refuses and prints the candidates. */
   pin?: Pin;
+  /** The exact restore point of the databases, where they are of a newer one than all else. Of our own format, as that must be. */
+  databases?: Pin;
   /** Raised to restore the same point over the same host once more. */
   attempt: number;
   /** The restore of that host which may be replaced although the site has served since: its time, as the host knows it. */

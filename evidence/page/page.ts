@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { formatBytes } from "../../backups/format-bytes.ts";
 import type { Fact, Facts } from "../../runbook/step.ts";
 import type { RunRecord, StepRecord } from "../record.ts";
-import { duration, watchLength } from "../report.ts";
+import { duration, source, watchLength } from "../report.ts";
 import { timeline, type Part, type Timeline } from "../timeline.ts";
 import { barKindOf, ownWork, timelineFigure, type BarKind } from "./figure.ts";
 import { html, trusted, type Html } from "./html.ts";
@@ -56,7 +56,7 @@ interface Verdict {
 }
 
 function verdictOf(record: RunRecord): Verdict {
-  const { point, outcome, recoveredAt, servingAt, startedAt } = record;
+  const { outcome, recoveredAt, servingAt, startedAt } = record;
   const site = record.only === undefined ? record.site : `The ${record.only} of ${record.site}`;
   if (outcome === "interrupted") {
     return {
@@ -75,7 +75,7 @@ function verdictOf(record: RunRecord): Verdict {
     };
   }
   const serving = servingAt === null ? "" : `, serving after ${between(startedAt, servingAt)}`;
-  const lead = `${site} came back from ${point.id} in ${between(startedAt, recoveredAt)}${serving}.`;
+  const lead = `${site} came back from ${source(record)} in ${between(startedAt, recoveredAt)}${serving}.`;
   const missed = record.objectives.filter(({ met }) => !met).length;
   if (missed > 0) {
     const headline = `Recovered, but ${missed === 1 ? "an objective was" : `${missed} objectives were`} missed`;
@@ -120,16 +120,16 @@ function whatNext({ error }: RunRecord): Html | null {
 }
 
 function circumstances(record: RunRecord): Html {
-  const { point, host, tool, startedAt, endedAt } = record;
-  const dataAge = (Date.parse(startedAt) - Date.parse(point.dataTime)) / 1000;
+  const { point, databases, host, tool, startedAt, endedAt } = record;
+  const dataOf = (dataTime: string): Html => {
+    const dataAge = (Date.parse(startedAt) - Date.parse(dataTime)) / 1000;
+    return html`${second(dataTime)}<span class="aside"
+        >${duration(Math.max(0, dataAge))} before the start</span
+      >`;
+  };
   const rows: [string, Html][] = [
     ["When", html`${second(startedAt)} to ${clock(endedAt)}`],
-    [
-      "Data of",
-      html`${second(point.dataTime)}<span class="aside"
-          >${duration(Math.max(0, dataAge))} before the start</span
-        >`,
-    ],
+    ["Data of", dataOf(point.dataTime)],
     [
       "Restore point",
       html`<code>${point.id}</code>
@@ -137,6 +137,16 @@ function circumstances(record: RunRecord): Html {
           >in ${point.store}, ${formatBytes(point.storedBytes)}, sha256 <code>${point.sha256}</code></span
         >`,
     ],
+    ...(databases
+      ? ([
+          ["Databases of", dataOf(databases.dataTime)],
+          [
+            "Their point",
+            html`<code>${databases.id}</code>
+              <span class="aside">in ${databases.store}, ${formatBytes(databases.storedBytes)}</span>`,
+          ],
+        ] satisfies [string, Html][])
+      : []),
     [
       "Host",
       html`<code>${host.address}</code>

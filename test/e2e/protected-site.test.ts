@@ -235,14 +235,15 @@ describe("a site that protects itself", { timeout: 600_000 }, () => {
     );
     // A newer one, which is not tried any more.
     for (const more of [[], ["--database"]]) {
-      const { exitCode, stderr, stdout } = await host.recovery("backup", ...named(host), ...more);
+      const { exitCode, stderr } = await host.recovery("backup", ...named(host), ...more);
       expect(exitCode, stderr).toBe(0);
-      databases = /^made (\S+)/.exec(stdout)?.[1] ?? "";
     }
   });
 
-  test("comes back on a blank server when its own is gone, and what is lost is exactly what was written after the backup", async () => {
+  test("comes back on a blank server when its own is gone, with all rows of the newest backup of its databases; of the files exactly what was written after the older one is lost", async () => {
     await host.machine.destroy();
+    // The newest first; each hour a timer makes another.
+    databases = (await points()).find(({ kind }) => kind === "database")?.id ?? "";
     replacement = await server(host.base);
     const { machine, run } = replacement;
     await authorityOn(run);
@@ -251,19 +252,13 @@ describe("a site that protects itself", { timeout: 600_000 }, () => {
     expect(rebuilt.exitCode, rebuilt.stderr + rebuilt.stdout).toBe(0);
     expect(rebuilt.stderr).toMatch(/passed over manual\/\S+ in offsite: no verifier has read it yet/);
     expect(rebuilt.stderr).toContain(`${daily.id} in offsite, proven`);
-    expect(rebuilt.stderr).toContain(`--again HOST --only database --point ${databases} brings them`);
-
-    const restored = (await run(sql(`SELECT entity_id ${rows}`))).trim().split("\n").map(Number);
-    expect(restored).toEqual(written.slice(0, restored.length).map(({ number }) => number));
-    // From the first on without a gap; all of before it began, none of after it ended.
-    const { startedAt, endedAt } = JSON.parse(
-      await keeper.run(`cat /srv/kept/${daily.id}/MANIFEST.json`),
-    ) as Record<"startedAt" | "endedAt", string>;
-    const until = (milliseconds: number) => written.filter(({ at }) => Date.parse(at) < milliseconds).length;
-    expect(restored.length).toBeGreaterThanOrEqual(until(Date.parse(startedAt)));
-    // The manifest tells whole seconds.
-    expect(restored.length).toBeLessThanOrEqual(until(Date.parse(endedAt) + 1000));
-    expect(restored.length).toBeLessThan(written.length);
+    expect(rebuilt.stderr).toMatch(
+      new RegExp(`^ {8}its databases from ${databases} in offsite, complete$`, "m"),
+    );
+    expect(rebuilt.stdout).toContain(
+      `recovered chatbot from ${daily.id} and the databases of ${databases} in`,
+    );
+    expect((await run(sql(`SELECT count(*) ${rows}`))).trim()).toBe(String(written.length));
     const files = (await run(`ls ${uploads} | sort -n`)).trim().split("\n").map(Number);
     expect(files).toEqual(files.map((_, index) => index + 1));
     expect(files.length).toBeLessThan(written.length);
@@ -301,12 +296,31 @@ describe("a site that protects itself", { timeout: 600_000 }, () => {
     expect(JSON.parse(asked.stdout)).toMatchObject({ left: [] });
   });
 
-  test("gets the rows that were written after it from a newer backup of the databases alone, which the rebuild named", async () => {
+  test("is put back to one point, databases and all, when that is asked for; the newer ones are named, and brought back alone", async () => {
     if (!replacement) throw new Error("there is no replacement");
     const { machine, run } = replacement;
-    const again = [...["--again", machine.address, "--only", "database", "--point", databases], "--yes"];
-    const { exitCode, stderr } = await host.recovery("rebuild", ...named(replacement), ...besides, ...again);
-    expect(exitCode, stderr).toBe(0);
+    const again = async (...options: string[]) => {
+      const over = ["--again", machine.address, ...options, "--yes"];
+      const { exitCode, stderr } = await host.recovery("rebuild", ...named({ machine }), ...besides, ...over);
+      expect(exitCode, stderr).toBe(0);
+      return stderr;
+    };
+    const said = await again("--point", daily.id);
+    expect(said).toMatch(
+      /the databases alone are newer in .*--again HOST --only database --point \S+ brings them$/m,
+    );
+    const restored = (await run(sql(`SELECT entity_id ${rows}`))).trim().split("\n").map(Number);
+    expect(restored).toEqual(written.slice(0, restored.length).map(({ number }) => number));
+    // From the first on without a gap; all of before it began, none of after it ended.
+    const { startedAt, endedAt } = JSON.parse(
+      await keeper.run(`cat /srv/kept/${daily.id}/MANIFEST.json`),
+    ) as Record<"startedAt" | "endedAt", string>;
+    const until = (milliseconds: number) => written.filter(({ at }) => Date.parse(at) < milliseconds).length;
+    expect(restored.length).toBeGreaterThanOrEqual(until(Date.parse(startedAt)));
+    // The manifest tells whole seconds.
+    expect(restored.length).toBeLessThanOrEqual(until(Date.parse(endedAt) + 1000));
+    expect(restored.length).toBeLessThan(written.length);
+    await again("--only", "database", "--point", databases);
     expect((await run(sql(`SELECT count(*) ${rows}`))).trim()).toBe(String(written.length));
   });
 

@@ -11,10 +11,11 @@ const site = siteSchema.parse({
   },
 });
 const failureAt = new Date("2026-03-01T12:00:00Z");
-const judged = (dataTime: string, recoveredAt: string | null, of = site) =>
+const judged = (dataTime: string, recoveredAt: string | null, of = site, databaseTime = dataTime) =>
   judgeObjectives(of, {
     failureAt,
     dataTime: new Date(dataTime),
+    databaseTime: new Date(databaseTime),
     recoveredAt: recoveredAt === null ? null : new Date(recoveredAt),
   });
 
@@ -47,6 +48,15 @@ test("data of after the failure, by clocks that differ, is no loss", () => {
   expect(database).toMatchObject({ seconds: 0, met: true });
 });
 
+test("databases of a newer point are judged by their own age", () => {
+  const [, ...rpo] = judged("2026-02-28T23:00:00Z", null, site, "2026-03-01T11:00:00Z");
+  expect(rpo.map(({ name, seconds, met }) => [name, seconds, met])).toEqual([
+    ["rpo database", 3600, true],
+    ["rpo configuration", 46_800, true],
+    ["rpo uploads", 46_800, false],
+  ]);
+});
+
 test("a class of data that the site does not have is not judged", () => {
   const bare = siteSchema.parse({ ...written, databases: [], uploads: [] });
   expect(judged("2026-03-01T11:00:00Z", null, bare).map(({ name }) => name)).toEqual([
@@ -59,6 +69,7 @@ test("of the failure of one server its own RTO counts, and the classes of data t
   const times = {
     failureAt,
     dataTime: new Date("2026-03-01T06:00:00Z"),
+    databaseTime: new Date("2026-03-01T06:00:00Z"),
     recoveredAt: new Date("2026-03-01T12:45:00Z"),
   };
   const names = (only: "application" | "database") =>

@@ -68,9 +68,7 @@ test("the last restore that was done is the one that counts, not the last that w
     servedSince: "a request at 2026-03-02T10:00:00Z",
     attempt: 3,
     restored: {
-      point: "second",
-      manifestSha256: "second-manifest",
-      archiveSha256: "second-archive",
+      pin: { id: "second", manifestSha256: "second-manifest", archiveSha256: "second-archive" },
       attempt: 2,
       at: "2026-03-01T09:00:00.000Z",
     },
@@ -105,7 +103,20 @@ test("a restore of a part is told from one of all of it", () => {
     understand(printed, [attempt("restore", "done", part, "2026-03-01T08:00:00.000Z")], askedAt),
   ).toMatchObject({
     attempt: 2,
-    restored: { point: "first", attempt: 2, only: "database" },
+    restored: { pin: { id: "first" }, attempt: 2, only: "database" },
+  });
+});
+
+test("databases of another point are told from those of the point itself", () => {
+  const combined = [...triggers("first", 2), "databases hourly", "databases-manifest hourly-manifest"];
+  const { restored } = understand(
+    printed,
+    [attempt("restore", "done", combined, "2026-03-01T08:00:00.000Z")],
+    askedAt,
+  );
+  expect(restored).toMatchObject({
+    pin: { id: "first", manifestSha256: "first-manifest" },
+    databases: { id: "hourly", manifestSha256: "hourly-manifest", archiveSha256: null },
   });
 });
 

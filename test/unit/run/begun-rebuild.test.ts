@@ -33,9 +33,7 @@ const newRun = { run: "20250304T123456Z-rebuild", startedAt: "2025-03-04T12:34:5
 /** Hosts, by what their ledgers say. */
 const blank = { attempt: 0, stands: false };
 const restored = {
-  point: pin.id,
-  manifestSha256: pin.manifestSha256,
-  archiveSha256: pin.archiveSha256,
+  pin,
   attempt: 3,
   at: "2025-03-01T08:20:00.000Z",
 };
@@ -79,6 +77,21 @@ describe("the rebuild that follows", () => {
       expect(nextRebuild(cutShort, wish, host)).toStrictEqual(cutShort);
     },
   );
+
+  test("does not go on with one of other databases, and refuses to replace those that were served", () => {
+    const databases: Pin = {
+      id: "hourly/20250301T070000Z",
+      manifestSha256: "e".repeat(64),
+      archiveSha256: null,
+    };
+    const combined = { ...cutShort, databases };
+    expect(nextRebuild(combined, { ...wish, databases }, blank)).toStrictEqual(combined);
+    expect(nextRebuild(combined, wish, blank)).toStrictEqual({ hostKey, pin, attempt: 3, ...newRun });
+    expect(() => nextRebuild(undefined, { ...wish, databases }, served)).toThrow("has served since");
+    expect(
+      nextRebuild(undefined, { ...wish, databases }, { ...served, restored: { ...restored, databases } }),
+    ).toMatchObject({ databases, attempt: 3 });
+  });
 
   test("goes on with what it was told to replace, without being told again", () => {
     const begun = { ...cutShort, pin: otherPin, over: restored.at };

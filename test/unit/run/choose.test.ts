@@ -1,6 +1,8 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { RestorePoint } from "../../../backups/restore-point.ts";
-import { choose, draw, newerDatabases } from "../../../run/choose.ts";
+import { choose, chooseDatabases, draw } from "../../../run/choose.ts";
+
+import { smallSite } from "../runbook/small-site.ts";
 
 /** A good point of a whole site, of an hour of one day. */
 function point(hour: string, changes: Partial<RestorePoint> = {}): RestorePoint {
@@ -98,23 +100,68 @@ test("a point is drawn among the good ones of the whole site alone", () => {
   expect(draw([])).toBeUndefined();
 });
 
-test("the newest good databases alone that are newer than the chosen point are named, and no other", () => {
+describe("the databases of a whole site", () => {
   const databases = (hour: string, changes: Partial<RestorePoint> = {}) =>
-    point(hour, { format: "folder", kind: "database", id: `hourly/${hour}`, ...changes });
-  const full = point("03");
+    point(hour, {
+      format: "folder",
+      kind: "database",
+      id: `hourly/${hour}`,
+      sha256: null,
+      members: [{ path: "database-club.db.zst.age", bytes: 1, unpackedBytes: 1 }],
+      ...changes,
+    });
+  const full = point("03", { format: "folder", id: "daily/03", sha256: null });
   const points = [
     databases("08", { state: "damaged", reason: "cut short" }),
     // The runbook's scripts made it: it cannot be taken alone.
     databases("07", { format: "archive" }),
+    databases("07", { id: "hourly/of-another", members: [] }),
     databases("06"),
     databases("05"),
     full,
     databases("02"),
   ];
-  expect(newerDatabases(full, points, {})).toEqual([
-    "the databases alone are newer in hourly/06 in disk, with data of 2025-03-01T06:00:00.000Z: when this is done, the same command with --again HOST --only database --point hourly/06 brings them",
-  ]);
-  const before = new Date("2025-03-01T06:00:00Z");
-  expect(newerDatabases(full, points, { before })[0]).toContain(" hourly/05 ");
-  expect(newerDatabases(point("06"), points, {})).toEqual([]);
+  const chosen = (
+    from: "newest" | "point" | { id: string },
+    { of = full, among = points, before }: { of?: RestorePoint; among?: RestorePoint[]; before?: Date } = {},
+  ) => {
+    const said: string[] = [];
+    const choice = chooseDatabases(of, among, { site: smallSite, before, from }, (line) => said.push(line));
+    return { ...choice, said };
+  };
+
+  test("are those of the newest good point that is newer and holds all of them", () => {
+    const { databases: taken, passedOver, said } = chosen("newest");
+    expect(taken?.pin).toEqual({ id: "hourly/06", manifestSha256: "manifest-06", archiveSha256: null });
+    expect(taken?.point).toBe(points[3]);
+    expect(passedOver).toEqual([]);
+    expect(said).toEqual([
+      expect.stringMatching(
+        /^its databases from hourly\/06 in disk, complete; data of 2025-03-01T06:00:00\.000Z \(.* old\); with --point daily\/03 all of it is from that one$/,
+      ),
+    ]);
+    const before = new Date("2025-03-01T06:00:00Z");
+    expect(chosen("newest", { before }).databases?.pin.id).toBe("hourly/05");
+  });
+
+  test.each([
+    ["none is newer", { of: point("07", { format: "folder" }) }],
+    ["there is none", { among: [full] }],
+  ])("are its own when %s", (_, options) => {
+    expect(chosen("newest", options)).toEqual({ passedOver: [], said: [] });
+  });
+
+  test("are its own when that is asked for, or it is an archive: newer ones are named", () => {
+    const named =
+      "the databases alone are newer in hourly/06 in disk, with data of 2025-03-01T06:00:00.000Z: when this is done, the same command with --again HOST --only database --point hourly/06 brings them";
+    expect(chosen("point")).toEqual({ passedOver: [named], said: [named] });
+    expect(chosen("newest", { of: point("03") })).toEqual({ passedOver: [named], said: [named] });
+  });
+
+  test("are those that were taken before, when a rebuild goes on", () => {
+    const { databases: taken, passedOver } = chosen({ id: "hourly/05" });
+    expect(taken?.pin.id).toBe("hourly/05");
+    expect(passedOver).toEqual([expect.stringContaining("newer in hourly/06")]);
+    expect(() => chosen({ id: "hourly/04" })).toThrow("there is no restore point hourly/04");
+  });
 });

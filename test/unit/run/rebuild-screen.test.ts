@@ -74,6 +74,20 @@ rebuild club (club.example.org)
         www.club.example.org leads to this host`);
 });
 
+test("databases of a newer point: which, and what of them and of all else is lost", () => {
+  const databases = {
+    ...question.point,
+    id: "hourly/20260301T080000Z",
+    timeOfData: "2026-03-01T08:00:00.000Z",
+  };
+  expect(rebuildScreen({ ...question, databases })).toContain(`
+  from  full_backup_20260301_020000 in disk, complete
+        its databases from hourly/20260301T080000Z in disk, complete
+  lost  the databases' rows after 2026-03-01 08:00:00 UTC: 12 min
+        all else after 2026-03-01 02:00:00 UTC: 6 h 12 min
+`);
+});
+
 test("a host whose clock is another than this computer's", () => {
   const screen = rebuildScreen({ ...question, look: { ...question.look, clockAheadSeconds: -3600 } });
   expect(screen).toContain("\n        ITS CLOCK IS WRONG, or this one: it is 1 h behind this computer's\n");
@@ -95,9 +109,7 @@ test("a host that serves, is worked on, and was named twice, from an older point
         servedSince: "a request at 2026-03-01T07:00:00Z",
         attempt: 1,
         restored: {
-          point: "full_backup_20260228_020000",
-          manifestSha256: "m",
-          archiveSha256: "a",
+          pin: { id: "full_backup_20260228_020000", manifestSha256: "m", archiveSha256: "a" },
           attempt: 1,
           at,
         },
@@ -188,15 +200,14 @@ test.each<[string, Partial<RebuildQuestion>, string]>([
       look: {
         ...question.look,
         restored: {
-          point: "p",
-          manifestSha256: "m",
-          archiveSha256: "a",
+          pin: { id: "p", manifestSha256: "m", archiveSha256: "a" },
+          databases: { id: "d", manifestSha256: "m", archiveSha256: null },
           attempt: 1,
           at: "2026-03-01T03:20:00Z",
         },
       },
     },
-    "restored there from p at 2026-03-01 03:20:00 UTC; nobody was served since",
+    "restored there from p with the databases of d at 2026-03-01 03:20:00 UTC; nobody was served since",
   ],
 ])("%s: that is said", (_, change, line) => {
   expect(

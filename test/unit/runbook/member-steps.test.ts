@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { siteMembers } from "../../../backups/site-members.ts";
 import { checkRequest } from "../../../runbook/checks.ts";
 import { type CompleteFailureRequest, planCompleteFailure } from "../../../runbook/complete-failure.ts";
@@ -152,6 +152,65 @@ test("in a drill they are fetched as they are stored, and opened once egress is 
   );
   expect(planCompleteFailure(ownRequest({ isolated: true, bundle: true, encrypted: true }))).toEqual(
     expected,
+  );
+});
+
+describe("databases of a newer point", () => {
+  const ofDatabases = "f".repeat(64);
+  const newer = { id: "hourly/20260301T070000Z", manifestSha256: ofDatabases };
+  const later = (name: string) => ({ ...stored(name, 70), content: name.replace(/\.(zst|age)/g, "") });
+  const combined = (isolated: boolean, changes: Partial<typeof newer> = {}): CompleteFailureRequest => {
+    const one = ownRequest({ isolated, bundle: true, encrypted: true });
+    if ("archive" in one.point) throw new Error("not of our own format");
+    const members = { ...one.point.members, databases: [[later("database-club.db.zst.age")]] };
+    const newerDatabases = { ...newer, ...changes, inventory: [later("inventory.tar.zst.age")] };
+    return { ...one, point: { ...one.point, members, newerDatabases } };
+  };
+  const stepOf = (isolated: boolean, id: string) =>
+    planCompleteFailure(combined(isolated)).find((step) => step.id === id);
+
+  test("are unpacked beside the files of the older one, by an inventory of their own", () => {
+    expect(stepOf(false, "unpack-members")).toMatchObject({
+      triggers: [...pinned, `databases ${newer.id}`, `databases-manifest ${ofDatabases}`],
+      inputs: {
+        point: "daily/20260301T020000Z",
+        inventory: [inventory],
+        databaseInventory: [stored("inventory.tar.zst.age", 70)],
+        databases: [{ members: [stored("database-club.db.zst.age", 70)] }],
+        configuration: [configuration],
+      },
+    });
+    expect(stepOf(false, "fetch-databases")).toBeUndefined();
+  });
+
+  test("are fetched from a folder of their own before egress is closed", () => {
+    const files = ["inventory.tar.zst.age", "database-club.db.zst.age"].map((name) => ({
+      name,
+      bytes: 70,
+      sha256: sha256Of(name),
+    }));
+    expect(stepOf(true, "fetch-databases")).toMatchObject({
+      script: "fetch",
+      inputs: { from: "databases", files },
+      secrets: ["rclone.conf"],
+      triggers: [`databases ${newer.id}`, `databases-manifest ${ofDatabases}`],
+    });
+    expect(stepOf(true, "fetch")?.inputs["files"]).toHaveLength(4);
+    expect(stepOf(true, "close-egress")?.after).toEqual(["application", "fetch", "fetch-databases"]);
+  });
+
+  test.each([true, false])(
+    "others do again all that touches what was backed up; isolated: %s",
+    (isolated) => {
+      const triggers = (one: CompleteFailureRequest) => effectiveTriggers(planCompleteFailure(one));
+      const before = triggers(combined(isolated));
+      const again = [...triggers(combined(isolated, { manifestSha256: "e".repeat(64) }))]
+        .filter(([id, those]) => those.join() !== before.get(id)?.join())
+        .map(([id]) => id);
+      expect(again).toContain("restore");
+      expect(again).not.toContain("application");
+      expect(again).not.toContain("fetch");
+    },
   );
 });
 
