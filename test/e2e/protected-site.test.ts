@@ -248,9 +248,28 @@ describe("a site that protects itself", { timeout: 600_000 }, () => {
     const { machine, run } = replacement;
     await authorityOn(run);
     await joined(machine.id, replacement, "198.51.101");
-    const rebuilt = await host.recovery("rebuild", ...named(replacement), ...besides, "--yes");
+    const rebuild = () => host.recovery("rebuild", ...named({ machine }), ...besides, "--yes");
+    // Of databases that somebody exchanged nothing is put in place, and the way without them is told.
+    const exchange = (bytes: string) =>
+      keeper.run(
+        `printf '${bytes}' | dd of=/srv/kept/${databases}/database-admin.db.zst.age bs=1 seek=300 conv=notrunc`,
+      );
+    const kept = (
+      await keeper.run(`od -An -tx1 -j 300 -N 4 /srv/kept/${databases}/database-admin.db.zst.age | tr -d ' '`)
+    ).trim();
+    await exchange("evil");
+    const failed = await rebuild();
+    expect(failed.exitCode, failed.stderr).toBe(1);
+    expect(failed.stderr).toMatch(/passed over manual\/\S+ in offsite: no verifier has read it yet/);
+    expect(failed.stdout).toMatch(
+      new RegExp(
+        `database-admin\\.db\\.zst\\.age is not what the manifest says[^]*the same command with --point ${daily.id}$`,
+        "m",
+      ),
+    );
+    await exchange(kept.replace(/../g, "\\x$&"));
+    const rebuilt = await rebuild();
     expect(rebuilt.exitCode, rebuilt.stderr + rebuilt.stdout).toBe(0);
-    expect(rebuilt.stderr).toMatch(/passed over manual\/\S+ in offsite: no verifier has read it yet/);
     expect(rebuilt.stderr).toContain(`${daily.id} in offsite, proven`);
     expect(rebuilt.stderr).toMatch(
       new RegExp(`^ {8}its databases from ${databases} in offsite, complete$`, "m"),
