@@ -3,8 +3,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { pinOf } from "../../backups/restore-point.ts";
 import { runRecordSchema, type RunRecord } from "../../evidence/record.ts";
 import { type PreparedSample, prepareSample } from "../../examples/chatbot/prepare.ts";
+import { loadSite } from "../../site/load.ts";
+import { prepareRecovery, sitePoints } from "../../stacks/prepare.ts";
 import { besides, needed, recoveryHost, trustAnAuthority, type RecoveryHost } from "./recovery-host.ts";
 
 const planted = { OPENAI_API_KEY: "sk-planted-4f1c9a7e2b", ADMIN_TOKEN: "planted#token$with'quotes-8d21" };
@@ -175,6 +178,46 @@ describe("a lost site whose backup is encrypted and signed", { timeout: 900_000 
     expect(unsigned).toMatchObject({ exitCode: 4 });
     expect(unsigned.stderr).toContain("nobody signed it");
     expect(await attempts()).toEqual([]);
+  });
+
+  test("takes its databases from another pinned point that is newer, and from none that is older", async () => {
+    const loaded = await loadSite(host.site);
+    const pins = (await sitePoints(loaded, () => undefined)).map(pinOf);
+    const pin = (of: PreparedSample) => {
+      const found = pins.find((one) => of.archive.endsWith(`/${one?.id ?? ""}`));
+      if (!found) throw new Error("it cannot be pinned");
+      return found;
+    };
+    const prepare = (files: PreparedSample, databases: PreparedSample) =>
+      prepareRecovery(
+        {
+          siteFile: host.site,
+          host: { address: "192.0.2.1", port: 22, user: "root", hostKey: host.machine.hostKey },
+          pin: pin(files),
+          databases: pin(databases),
+          attempt: 1,
+          run: { id: "run", who: "anna", why: "a test" },
+        },
+        { isolated: false, say: () => undefined },
+      );
+    const { relayedFolders, databases, steps } = await prepare(other, sample);
+    const inFolder = (name: string) =>
+      (relayedFolders[name] ?? []).map((file) => "path" in file && file.path);
+    expect(inFolder("databases")).toEqual(
+      ["inventory.tar.zst.age", "database-admin.db.zst.age"].map((name) => join(sample.archive, name)),
+    );
+    expect(inFolder("point")).toContain(join(other.archive, "inventory.tar.zst.age"));
+    expect(inFolder("point")).not.toContain(join(other.archive, "database-admin.db.zst.age"));
+    expect(databases?.id).toBe(id);
+    expect(steps.find((step) => step.id === "unpack-members")?.triggers).toContain(`databases ${id}`);
+    for (const one of [sample, other]) {
+      await expect(prepare(sample, one)).rejects.toMatchObject({
+        exitCode: 4,
+        what: `the databases are not restored from ${pin(one).id}`,
+        why: `${id} holds newer ones itself`,
+        next: "leave the pin of the databases out: pulumi config rm databases",
+      });
+    }
   });
 
   test("has nothing put in place when one bit of a member differs, or a member is that of another point", async () => {

@@ -154,15 +154,24 @@ test("many points of our own format are listed with a few logins, as they are in
 });
 
 test.each([
-  ["alone", {}],
-  ["beside the application", { application: [{ name: "application.bundle", path: "/etc/hostname" }] }],
+  ["alone", []],
+  ["beside the application", ["application"]],
+  ["beside files of another folder of it", ["databases"]],
+  ["beside both", ["application", "databases"]],
 ])(
-  "it is read through the relay, %s, and of it no other file than the one that was named",
-  async (_, besides) => {
-    const remote = (await openStore(store(), siteIn(directory))).relayed(
-      basename(archive),
-      "archive",
-      new Date(),
+  "it is read through the relay, %s, and of it no other file than those that were named",
+  async (_, folders) => {
+    const opened = await openStore(store(), siteIn(directory));
+    const remote = opened.relayed(basename(archive), "archive", new Date());
+    writeFileSync(join(folder, "old", "newer.txt"), "of another folder\n");
+    writeFileSync(join(folder, "old", "notes.txt"), "nothing that a host may fetch\n");
+    const besides = Object.fromEntries(
+      folders.map((name) => [
+        name,
+        name === "application"
+          ? [{ name: "application.bundle", path: "/etc/hostname" }]
+          : [opened.relayed("old/newer.txt", "newer", new Date())],
+      ]),
     );
     expect(remote.name).toBe(basename(archive));
     const relay = await startRelay({ point: [remote], ...besides });
@@ -172,12 +181,20 @@ test.each([
         fetch(`http://127.0.0.1:${relay.port}/${name}`, { headers: { authorization } });
       const bytes = async (name: string) => Buffer.from(await (await get(name)).arrayBuffer());
       expect((await bytes(`point/${remote.name}`)).equals(readFileSync(archive))).toBe(true);
-      const beside = await get("application/application.bundle");
-      expect(beside.status === 200 ? await beside.text() : beside.status).toBe(
-        "application" in besides ? readFileSync("/etc/hostname", "utf8") : 404,
+      const told = async (name: string) => {
+        const answer = await get(name);
+        return answer.status === 200 ? await answer.text() : answer.status;
+      };
+      expect(await told("application/application.bundle")).toBe(
+        folders.includes("application") ? readFileSync("/etc/hostname", "utf8") : 404,
+      );
+      expect(await told("databases/newer.txt")).toBe(
+        folders.includes("databases") ? "of another folder\n" : 404,
       );
       for (const other of ["full_backup_latest.tar.gz", encodeURIComponent("notes, of 'ours'.txt"), "old/"])
-        expect((await get(`point/${other}`)).status, other).toBe(404);
+        expect(await told(`point/${other}`), other).toBe(404);
+      for (const other of [basename(archive), "notes.txt"])
+        expect(await told(`databases/${other}`), other).toBe(404);
     } finally {
       await relay.close();
     }

@@ -292,6 +292,21 @@ test("an archive that was exchanged since it was pinned is refused, though its m
   });
 });
 
+test("an archive is restored as it is, without databases of another point", async () => {
+  folder = siteFolder();
+  folder.backUp({ named: "20260301_020000" });
+  const pin = await pinOfNewest();
+  folder.backUp({ named: "20260302_020000" });
+  const databases = await pinOfNewest();
+  await expect(
+    prepareRecovery(settings({ pin, databases }), { isolated: false, say: silent }),
+  ).rejects.toMatchObject({
+    exitCode: 4,
+    what: "the databases are not restored from full_backup_20260302_020000",
+    why: "an archive of the runbook's scripts is restored as it is",
+  });
+});
+
 test("a pinned archive that is gone is refused, never replaced by another", async () => {
   folder = siteFolder();
   const archive = folder.backUp({ named: "20260301_020000" });
