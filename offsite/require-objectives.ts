@@ -1,6 +1,7 @@
 import { exitCodes, OperatorError } from "../site/operator-error.ts";
 import type { Site } from "../site/schema.ts";
 import { bucketRefusals } from "./bucket-refusals.ts";
+import { containerRefusals } from "./container-refusals.ts";
 import { shortfalls } from "./shortfalls.ts";
 
 /**
@@ -9,13 +10,13 @@ import { shortfalls } from "./shortfalls.ts";
  */
 export function requireObjectives(site: Site): void {
   const missed = shortfalls(site);
-  const refused = bucketRefusals(site);
+  const refused = [...bucketRefusals(site), ...containerRefusals(site)];
   if (missed.length + refused.length === 0) return;
   throw new OperatorError(
     exitCodes.usage,
     missed.length > 0
       ? "the backups could not meet the objectives when the server is lost"
-      : "the buckets that site.yaml declares could not keep what it promises",
+      : "the buckets and containers that site.yaml declares could not keep what it promises",
     [...missed, ...refused].join("\n"),
     missed.length > 0
       ? "name a store of kind ssh that they are sent to, make them more often, or say in objectives.rpo what may be lost"

@@ -466,6 +466,29 @@ export const weakeningNames = [
   "no-lifecycle",
 ] as const;
 
+const declaredContainerSchema = z.strictObject({
+  resourceGroup: z
+    .string()
+    .regex(/^[A-Za-z0-9_().-]{0,89}[A-Za-z0-9_()-]$/, "not the name of a resource group")
+    .describe("The resource group that the account is made in. It is there already."),
+  location: z
+    .string()
+    .regex(/^[a-z0-9]+$/, "a region as Azure's programs call it, such as westeurope")
+    .describe("Where: the region, such as `westeurope`. Not the one that the site's server is in."),
+  redundancy: z
+    .enum(["LRS", "ZRS", "GRS"])
+    .default("ZRS")
+    .describe(
+      "Where copies are: `LRS` in one data centre, `ZRS` in several of the region (not every region has them), `GRS` in another region too.",
+    ),
+  lock: z
+    .enum(["unlocked", "locked"])
+    .default("unlocked")
+    .describe(
+      "Whether the policy that keeps a backup for as long as its tier can be changed. `unlocked`: whoever administers the account can shorten it. `locked`: nobody can, you neither. Azure makes it unlocked, and takes `locked` from the next `pulumi up` on, for good.",
+    ),
+});
+
 const declaredSchema = z.strictObject({
   lock: z
     .enum(["governance", "compliance"])
@@ -604,6 +627,9 @@ const storeSchema = z.discriminatedUnion("kind", [
       .describe(
         "The same for what the site's server writes with: it may read, create and write, and not delete. Without it no backups are sent there.",
       ),
+    declared: declaredContainerSchema
+      .optional()
+      .describe("The stack `offsite` makes this container, in an account of its own (docs/offsite.md)."),
     timezone,
   }),
 ]);
