@@ -20,13 +20,15 @@ export class OffsiteContainer extends pulumi.ComponentResource {
     const kept = { parent: this, protect: true, retainOnDelete: true };
     const { resourceGroup: resourceGroupName, service, container, rules } = documents;
     const account = new StorageAccount(name, { resourceGroupName, ...documents.account }, kept);
-    const at = { resourceGroupName, accountName: account.name };
+    const { accountName } = documents.account;
+    const at = { resourceGroupName, accountName };
+    const within = { ...kept, dependsOn: account };
     const versioned = new BlobServiceProperties(
       `${name}-service`,
       { ...at, blobServicesName: "default", ...service },
-      kept,
+      within,
     );
-    const made = new BlobContainer(`${name}-container`, { ...at, ...container }, kept);
+    const made = new BlobContainer(`${name}-container`, { ...at, ...container }, within);
     // Rules about versions are taken once versions are kept.
     new ManagementPolicy(
       `${name}-rules`,
@@ -38,8 +40,8 @@ export class OffsiteContainer extends pulumi.ComponentResource {
       { scope: account.id, lockName: "backups", level: "CanNotDelete", notes: "It holds backups." },
       kept,
     );
-    this.account = account.name;
-    this.container = made.name;
+    this.account = account.id.apply(() => accountName);
+    this.container = made.id.apply(() => container.containerName);
     this.registerOutputs({ account: this.account, container: this.container });
   }
 }

@@ -16,7 +16,7 @@ export function requireObjectives(site: Site): void {
     exitCodes.usage,
     missed.length > 0
       ? "the backups could not meet the objectives when the server is lost"
-      : "the buckets and containers that site.yaml declares could not keep what it promises",
+      : "the stores that site.yaml declares could not keep what it promises",
     [...missed, ...refused].join("\n"),
     missed.length > 0
       ? "name a store of kind ssh that they are sent to, make them more often, or say in objectives.rpo what may be lost"

@@ -1,17 +1,27 @@
 import * as pulumi from "@pulumi/pulumi";
+import type { OffsiteContainer } from "../components/offsite-container.ts";
 import { OffsiteBucket } from "../components/offsite-bucket.ts";
 import { Bucket } from "../providers/bucket/bucket.ts";
 import { idOf } from "../providers/bucket/identity.ts";
 import { bucketDocuments, type BucketDocuments } from "../offsite/bucket-documents.ts";
 import { declaredStores } from "../offsite/bucket-refusals.ts";
+import { containerDocuments, type ContainerDocuments } from "../offsite/container-documents.ts";
+import { declaredContainers } from "../offsite/container-refusals.ts";
 import { longerStays } from "../offsite/bucket-stay.ts";
 import { requireObjectives } from "../offsite/require-objectives.ts";
 import { loadSite } from "../site/load.ts";
 import { exitCodes, OperatorError } from "../site/operator-error.ts";
 
-/** What the stack tells of each bucket, by the store's name. No secret is among it. */
+/** What the stack tells of each bucket and container, by the store's name. No secret is among it. */
 export interface OffsiteOutputs {
   buckets: Record<string, Pick<OffsiteBucket, "bucket" | "writer" | "reader"> | CompatibleBucket>;
+  containers: Record<string, Pick<OffsiteContainer, "account" | "container">>;
+}
+
+/** The documents of all that a site declares, by the store's name. */
+interface PreparedOffsite {
+  buckets: ReadonlyMap<string, BucketDocuments>;
+  containers: ReadonlyMap<string, ContainerDocuments>;
 }
 
 /** One at a server that is not AWS: its keys are made there, by hand. */
@@ -22,41 +32,58 @@ interface CompatibleBucket {
 }
 
 /**
- * The buckets that a site declares, looked at from all sides that need no cloud: by the store's name.
+ * The buckets and containers that a site declares, looked at from all sides that need no cloud.
  *
  * @throws OperatorError (2) when it declares none, or one that could not keep what site.yaml promises.
  */
 export async function prepareOffsite(
   siteFile: string,
   say: (line: string) => void,
-): Promise<Map<string, BucketDocuments>> {
+): Promise<PreparedOffsite> {
   const { site } = await loadSite(siteFile);
-  const stores = declaredStores(site);
-  if (stores.length === 0) {
+  const [buckets, containers] = [declaredStores(site), declaredContainers(site)];
+  if (buckets.length + containers.length === 0) {
     throw new OperatorError(
       exitCodes.usage,
-      "site.yaml declares no bucket",
-      "the stack offsite makes those stores of kind s3 that have a section `declared`",
-      "add `declared: {}` to one: docs/offsite.md",
+      "site.yaml declares no bucket and no container",
+      "the stack offsite makes those stores of kind s3 and azure-blob that have a section `declared`",
+      "add `declared` to one: docs/offsite.md",
     );
   }
   requireObjectives(site);
-  if (pulumi.runtime.isDryRun()) stores.flatMap((store) => longerStays(site, store)).forEach(say);
-  return new Map(stores.map((store) => [store.name, bucketDocuments(site, store)]));
+  if (pulumi.runtime.isDryRun()) {
+    [...buckets, ...containers].flatMap((store) => longerStays(site, store)).forEach(say);
+  }
+  return {
+    buckets: new Map(buckets.map((store) => [store.name, bucketDocuments(site, store)])),
+    containers: new Map(containers.map((store) => [store.name, containerDocuments(site, store)])),
+  };
 }
 
-/** Declares them; with `adopt`, those that are there already and that no state knows any more. */
-export function declareOffsite(
-  documents: ReadonlyMap<string, BucketDocuments>,
+/** Declares them; with `adopt`, buckets that are there already and that no state knows any more. */
+export async function declareOffsite(
+  prepared: PreparedOffsite,
   { adopt }: { adopt: boolean },
-): OffsiteOutputs {
-  const buckets = [...documents].map(([name, made]): [string, OffsiteOutputs["buckets"][string]] => {
+): Promise<OffsiteOutputs> {
+  const buckets = [...prepared.buckets].map(([name, made]): [string, OffsiteOutputs["buckets"][string]] => {
     const { endpoint } = made;
     if (endpoint !== undefined) return [name, compatibleBucket(name, { ...made, endpoint }, adopt)];
     const { bucket, writer, reader } = new OffsiteBucket(name, made, { adopt });
     return [name, { bucket, writer, reader }];
   });
-  return { buckets: Object.fromEntries(buckets) };
+  return { buckets: Object.fromEntries(buckets), containers: await declareContainers(prepared) };
+}
+
+async function declareContainers({ containers }: PreparedOffsite): Promise<OffsiteOutputs["containers"]> {
+  if (containers.size === 0) return {};
+  // Azure's SDK takes a second to load: for those who have one.
+  const { OffsiteContainer } = await import("../components/offsite-container.ts");
+  return Object.fromEntries(
+    [...containers].map(([name, documents]) => {
+      const { account, container } = new OffsiteContainer(name, documents);
+      return [name, { account, container }];
+    }),
+  );
 }
 
 function compatibleBucket(

@@ -217,7 +217,7 @@ describe("a preview with the real engine", { timeout: 600_000 }, () => {
 
   test("refuses a bucket that could not keep what is promised, before it asks for anything of the cloud", async () => {
     expect(String(await preview({ declared: { archive: "glacier-flexible" }, path: "club*" }))).toContain(
-      "the buckets that site.yaml declares could not keep what it promises\n" +
+      "the stores that site.yaml declares could not keep what it promises\n" +
         "stores.bucket: in a policy *, ? and $ stand for other characters, and its path is club*\n" +
         "stores.bucket: GLACIER gives monthly backups of more than 30d back after up to 5h, and objectives.rto.databaseCorruption is 2h\n" +
         "stores.bucket: GLACIER gives monthly backups of more than 30d back after up to 5h, and objectives.rto.dataDeletion is 4h\n",

@@ -7,6 +7,8 @@ const read = (file: string) => readFileSync(new URL(file, root), "utf8");
 const runsTests = "it runs tests; continuous integration runs all of them, these too";
 const measures = "it measures: minutes on a computer that has nothing else to do";
 const asksAws = "it wants an account of AWS; what it would be asked for is tested apart (docs/offsite.md)";
+const asksAzure =
+  "it wants a subscription of Azure; what it would be asked for is tested apart (docs/offsite.md)";
 /** What no test carries out, and why. */
 const notTyped: Readonly<Record<string, string>> = {
   "npm test": runsTests,
@@ -28,6 +30,19 @@ const notTyped: Readonly<Record<string, string>> = {
   "pulumi config set aws:region eu-central-1": asksAws,
   "pulumi config rm adopt": asksAws,
   "aws iam create-access-key --user-name photo-club-backups-writer": asksAws,
+  "az group create --name photo-club-backups --location westeurope": asksAzure,
+  ...Object.fromEntries(
+    ["writer --permissions rcwl", "reader --permissions rl"].map((policy) => [
+      `az storage container policy create --account-name photoclub --container-name backups --name ${policy} --expiry 2028-01-01`,
+      asksAzure,
+    ]),
+  ),
+  ...Object.fromEntries(
+    ["writer", "reader"].map((policy) => [
+      `az storage container generate-sas --account-name photoclub --name backups --policy-name ${policy} --https-only --output tsv`,
+      asksAzure,
+    ]),
+  ),
 };
 
 /** Scripts of bash: the test that carries out all those of a page; for another page, why none does. */

@@ -142,6 +142,6 @@ test("what the objectives and the buckets lack is said in one list", () => {
   expect(() => {
     requireObjectives(declaredSite({ path: "club*" }).site);
   }).toThrow(
-    "the buckets that site.yaml declares could not keep what it promises\nstores.bucket: in a policy",
+    "the stores that site.yaml declares could not keep what it promises\nstores.bucket: in a policy",
   );
 });

@@ -262,7 +262,7 @@ describe("config", limit, () => {
     folder.remove();
     expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: "" });
     expect(stderr.split("\n")).toEqual([
-      "the buckets that site.yaml declares could not keep what it promises",
+      "the stores that site.yaml declares could not keep what it promises",
       "stores.bucket: a bucket that is declared keeps versions, and `versions: false` says that it does not",
       ...["databaseCorruption is 2h", "dataDeletion is 4h"].map(
         (rto) =>

@@ -21,6 +21,14 @@ const types = [
   "aws:iam/role:Role",
   "aws:iam/rolePolicy:RolePolicy",
 ];
+const azure = [
+  "recovery-stack:index:OffsiteContainer",
+  "azure-native:storage:StorageAccount",
+  "azure-native:storage:BlobServiceProperties",
+  "azure-native:storage:BlobContainer",
+  "azure-native:storage:ManagementPolicy",
+  "azure-native:authorization:ManagementLockByScope",
+];
 const compatible = "recovery:storage:Bucket";
 const answers = {
   "aws:index/getCallerIdentity:getCallerIdentity": { accountId: "111122223333", arn: "arn:aws:sts::1:x" },
@@ -33,7 +41,7 @@ const backedUp = {
 
 /** Runs the program as `pulumi up` (or preview) of a stack `offsite` would, with the path of site.yaml in its config and nothing else. */
 async function up(changes: object, { preview = false, adopt = false } = {}) {
-  const engine = await recordingEngine([...types, compatible], {
+  const engine = await recordingEngine([...types, ...azure, compatible], {
     ...{ stack: "club.offsite", preview, answers, adopting: adopt },
   });
   const said: string[] = [];
@@ -120,6 +128,27 @@ test.each([false, true])(
   },
 );
 
+test("a container of Azure is declared in an account of its own, and nothing of AWS with it", async () => {
+  const container = {
+    ...{
+      kind: "azure-blob",
+      name: "container",
+      path: "club",
+      reader: "READER",
+      writer: "BUCKET_WRITER",
+    },
+    container: "https://photoclub.blob.core.windows.net/backups",
+    declared: { resourceGroup: "club", location: "westeurope" },
+  };
+  const secrets = [...backedUp.secrets, { name: "READER", from: "command:false" }];
+  const { engine, outputs } = await up({ stores: [container], secrets });
+  expect(engine.declared.map(({ type }) => type).sort()).toEqual([...azure].sort());
+  expect(outputs).toEqual({
+    buckets: {},
+    containers: { container: { account: "photoclub", container: "backups" } },
+  });
+});
+
 test("a preview says what stays longer than its tier is kept, and an up says nothing of the sort", async () => {
   const changes = { stores: [bucket], backups: { daily: { keep: "30d" }, monthly: { keep: "30d" } } };
   const { said } = await up(changes, { preview: true });
@@ -132,10 +161,10 @@ test("a preview says what stays longer than its tier is kept, and an up says not
 });
 
 test.each([
-  [{ stores: written.stores, backups: undefined }, "site.yaml declares no bucket"],
+  [{ stores: written.stores, backups: undefined }, "site.yaml declares no bucket and no container"],
   [
     { stores: [{ ...bucket, path: "club*", declared: { archive: "glacier-flexible" } }] },
-    "the buckets that site.yaml declares could not keep what it promises\n" +
+    "the stores that site.yaml declares could not keep what it promises\n" +
       "stores.bucket: in a policy *, ? and $ stand for other characters, and its path is club*\n" +
       "stores.bucket: GLACIER gives monthly backups of more than 30d back after up to 5h, and objectives.rto.databaseCorruption is 2h\n" +
       "stores.bucket: GLACIER gives monthly backups of more than 30d back after up to 5h, and objectives.rto.dataDeletion is 4h\n" +
