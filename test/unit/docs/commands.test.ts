@@ -106,7 +106,7 @@ describe("a line of a console block", () => {
 
   test("is one of a program that the pages may assume", () => {
     const known =
-      /^(npm|npx|node|pulumi|aws|runuser|eval|ssh-keygen|age-keygen|ssh-add|tail|journalctl|grep|rm)$/;
+      /^(npm|npx|node|pulumi|aws|az|runuser|eval|ssh-keygen|age-keygen|ssh-add|tail|journalctl|grep|rm)$/;
     expect(lines.filter(({ words }) => !known.test(words[0] ?? "")).map(({ words }) => words)).toEqual([]);
   });
 });
