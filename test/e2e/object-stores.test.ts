@@ -213,6 +213,23 @@ describe("a server whose backups go to a bucket and to a container", { timeout: 
     expect(["damaged", undefined]).toContain(there["bucket"]);
   });
 
+  test("comes back from the container when the bucket cannot be read, and the operator is told so", async () => {
+    const reader = join(host.directory, "BUCKET_READER");
+    await host.onHost("rm -r /var/www/chatbot/data/uploads; mv /var/backups/site /root/site");
+    await writeFile(reader, "revoked\n");
+    const rebuilt = await host.recovery(
+      ...["rebuild", "--site", host.site, ...named, ...besides, "--yes", "--without-pulumi"],
+      ...["--again", host.machine.address, "--point", first],
+    );
+    await writeFile(reader, `${servers.s3.reader.secretAccessKey}\n`);
+    await host.onHost("rm -rf /var/backups/site; mv /root/site /var/backups/site");
+    expect(rebuilt.exitCode, rebuilt.stderr + rebuilt.stdout).toBe(0);
+    expect(rebuilt.stderr).toMatch(/the store bucket cannot be read: .*What it holds is not looked at/);
+    expect(rebuilt.stderr).toContain(`  from  ${first} in container, complete`);
+    await visit(host);
+    await expectUploads();
+  });
+
   test("and is taken over by somebody with all that lies there: what was in the bucket at first is still restored", async () => {
     for (const store of ["bucket", "container"]) {
       await asIntruder(
@@ -247,14 +264,17 @@ describe("a server whose backups go to a bucket and to a container", { timeout: 
     expect(rebuilt.exitCode, rebuilt.stderr).toBe(0);
     expect(rebuilt.stderr).toContain(`${first} in bucket`);
     await visit(host);
-    const manifest = host.sample.uploads.map(({ path, sha256 }) => `${sha256}  ${path}`).join("\n");
-    expect(
-      await host.onHost(
-        `cd /var/www/chatbot/data/uploads && sha256sum --check --quiet <<'END'\n${manifest}\nEND`,
-      ),
-    ).toBe("");
+    await expectUploads();
   });
 });
+
+async function expectUploads(): Promise<void> {
+  const manifest = host.sample.uploads.map(({ path, sha256 }) => `${sha256}  ${path}`).join("\n");
+  const differing = await host.onHost(
+    `cd /var/www/chatbot/data/uploads && sha256sum --check --quiet <<'END'\n${manifest}\nEND`,
+  );
+  expect(differing).toBe("");
+}
 
 test.each([true, false])(
   "a name in a bucket that XML cannot hold breaks no listing, and no terminal acts on it (versions: %s)",
