@@ -64,9 +64,9 @@ test("a container is declared as exactly these resources, which outlive the stac
   });
   await engine.settled();
   // The vendor's SDK knows what each was called before.
-  const declared = engine.declared.map(({ options: { aliases, ...options }, ...rest }) => ({
+  const declared = engine.declared.map(({ options, ...rest }) => ({
     ...rest,
-    options,
+    options: Object.fromEntries(Object.entries(options).filter(([option]) => option !== "aliases")),
   }));
   const kept = { parent: "container", protect: true, retainOnDelete: true };
   const within = { ...kept, dependsOn: ["container"] };
