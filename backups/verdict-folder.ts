@@ -3,6 +3,7 @@ import { basename, join, resolve } from "node:path";
 import type { LoadedSite } from "../site/load.ts";
 import { exitCodes, OperatorError } from "../site/operator-error.ts";
 import { inTurns } from "./in-turns.ts";
+import { fetchEvidence, shareEvidence } from "./shared-evidence.ts";
 import { isGood, type RestorePoint } from "./restore-point.ts";
 import { signWith, whoSigned } from "./ssh-signature.ts";
 import { isYetToCome, type Verdict, verdictSchema } from "./verdict.ts";
@@ -18,11 +19,12 @@ const namespace = "recovery-stack-verdict";
  * @throws OperatorError (exit code 3) without ssh-keygen.
  */
 export async function readVerdicts(
-  loaded: Pick<LoadedSite, "site" | "directory">,
+  loaded: LoadedSite,
   points: readonly RestorePoint[],
   say: (line: string) => void,
 ): Promise<Verdict[]> {
   if (loaded.site.verification === undefined) return [];
+  await fetchEvidence(loaded, "verdicts", verdictFolder(loaded), say);
   const files = await inTurns(points.filter(isGood), 8, async ({ store, id }) => {
     const folder = verdictFolder(loaded, store, id);
     const names = await readdir(folder).catch(() => []);
@@ -86,15 +88,11 @@ function verdictFolder(
 }
 
 /**
- * Signs a verdict and puts it among the site's; none is ever overwritten. `key` is a private key of ssh.
+ * Signs a verdict and puts it among the site's, here and in its evidence bucket; none is ever overwritten. `key` is a private key of ssh.
  *
- * @throws OperatorError as proveSigner.
+ * @throws OperatorError as proveSigner, and as shareEvidence: it is kept here then.
  */
-export async function writeVerdict(
-  loaded: Pick<LoadedSite, "site" | "directory">,
-  verdict: Verdict,
-  key: string,
-): Promise<string> {
+export async function writeVerdict(loaded: LoadedSite, verdict: Verdict, key: string): Promise<string> {
   const bytes = Buffer.from(`${JSON.stringify(verdictSchema.parse(verdict), null, 2)}\n`);
   const signature = await signatureOf(loaded, bytes, key);
   const { store, pin, level, at } = verdict;
@@ -111,6 +109,7 @@ export async function writeVerdict(
     await link(draft, path);
     await rm(draft);
   }
+  await shareEvidence(loaded, "verdicts", verdictFolder(loaded));
   return file;
 }
 

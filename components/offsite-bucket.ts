@@ -18,14 +18,14 @@ import type { BucketDocuments } from "../offsite/bucket-documents.ts";
 import { policy } from "../offsite/policy-document.ts";
 
 /**
- * A bucket on AWS that keeps backups and lets nobody remove them, the user that a site's server writes as, and the role that the operator reads as.
+ * A bucket on AWS that lets nobody remove what it keeps, the user that a site's server writes as, and the role that the operator has there.
  * It makes no access key: one made here would lie in Pulumi's state for ever. The bucket outlives the stack.
  */
 export class OffsiteBucket extends pulumi.ComponentResource {
   /** Where the bucket is found, once it is there. */
   readonly bucket: pulumi.Output<string>;
-  /** The name of the user. */
-  readonly writer: pulumi.Output<string>;
+  /** The name of the user, where there is one. */
+  readonly writer: pulumi.Output<string> | undefined;
   /** The ARN of the role. */
   readonly reader: pulumi.Output<string>;
 
@@ -84,16 +84,15 @@ export class OffsiteBucket extends pulumi.ComponentResource {
 
     const own = (id: string) => ({ parent: this, ...existing(id) });
     const policyName = "backups";
-    const writer = new User(
-      documents.writer.name,
-      { name: documents.writer.name },
-      own(documents.writer.name),
-    );
-    new UserPolicy(
-      documents.writer.name,
-      { name: policyName, user: writer.name, policy: JSON.stringify(documents.writer.policy) },
-      own(`${documents.writer.name}:${policyName}`),
-    );
+    const { writer: whoWrites } = documents;
+    const writer = whoWrites && new User(whoWrites.name, { name: whoWrites.name }, own(whoWrites.name));
+    if (writer) {
+      new UserPolicy(
+        whoWrites.name,
+        { name: policyName, user: writer.name, policy: JSON.stringify(whoWrites.policy) },
+        own(`${whoWrites.name}:${policyName}`),
+      );
+    }
     const reader = new Role(
       documents.reader.name,
       { name: documents.reader.name, assumeRolePolicy: trustInOwnAccount(this) },
@@ -105,7 +104,7 @@ export class OffsiteBucket extends pulumi.ComponentResource {
       own(`${documents.reader.name}:${policyName}`),
     );
     this.bucket = made.bucket;
-    this.writer = writer.name;
+    this.writer = writer?.name;
     this.reader = reader.arn;
     this.registerOutputs({ bucket: this.bucket, writer: this.writer, reader: this.reader });
   }

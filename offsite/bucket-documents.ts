@@ -8,7 +8,13 @@ import type {
   VersioningConfiguration,
 } from "@aws-sdk/client-s3";
 import type { Site } from "../site/schema.ts";
-import { type BucketIdentity, bucketPolicy, readerIdentity, writerIdentity } from "./bucket-policies.ts";
+import {
+  type BucketIdentity,
+  bucketPolicy,
+  evidenceIdentity,
+  readerIdentity,
+  writerIdentity,
+} from "./bucket-policies.ts";
 import { lockDays, type S3Store, stayDays, tiers, tiersIn } from "./bucket-stay.ts";
 import type { PolicyDocument } from "./policy-document.ts";
 import { infrequentBytes, largestManifestBytes, storageClasses } from "./storage-classes.ts";
@@ -27,8 +33,8 @@ export interface BucketDocuments {
   publicAccessBlock: PublicAccessBlockConfiguration;
   ownership: OwnershipControls;
   policy: PolicyDocument;
-  /** Whom the site's server is. */
-  writer: BucketIdentity;
+  /** Whom the site's server is, where it is to put anything there. */
+  writer?: BucketIdentity;
   /** Whom the operator is. */
   reader: BucketIdentity;
 }
@@ -42,8 +48,35 @@ const archiveClasses = {
 } as const satisfies Record<string, TransitionStorageClass>;
 
 /** What the stack `offsite` makes of a store that site.yaml declares. Pure; `bucketRefusals` says of which none can be made. */
-export function bucketDocuments(site: Site, store: S3Store): BucketDocuments {
-  const { bucket, region, endpoint, declared } = store;
+export function bucketDocuments(site: Site, store: S3Store): BucketDocuments & { writer: BucketIdentity } {
+  return {
+    ...lockedBucket(store, lockDays(site, store), lifecycle(site, store)),
+    writer: writerIdentity(store),
+    reader: readerIdentity(store),
+  };
+}
+
+/** The bucket of verdicts and records that it declares, if it does: nothing is ever removed from it by a rule, and the site's server has no part in it. */
+export function evidenceDocuments({ evidence }: Site): BucketDocuments | undefined {
+  if (evidence?.declared === undefined) return undefined;
+  const days = Math.max(1, Math.ceil(evidence.declared.keep / 86_400));
+  return { ...lockedBucket(evidence, days, [remains]), reader: evidenceIdentity(evidence) };
+}
+
+type Declared = Pick<NonNullable<S3Store["declared"]>, "lock" | "kmsKey" | "accepted">;
+
+function lockedBucket(
+  place: {
+    bucket: string;
+    path: string;
+    region: string;
+    endpoint?: string | undefined;
+    declared?: Declared | undefined;
+  },
+  days: number,
+  rules: LifecycleRule[],
+): Omit<BucketDocuments, "writer" | "reader"> {
+  const { bucket, region, endpoint, declared } = place;
   return {
     bucket,
     region,
@@ -55,11 +88,11 @@ export function bucketDocuments(site: Site, store: S3Store): BucketDocuments {
       Rule: {
         DefaultRetention: {
           Mode: declared?.lock === "compliance" ? "COMPLIANCE" : "GOVERNANCE",
-          Days: lockDays(site, store),
+          Days: days,
         },
       },
     },
-    lifecycle: lifecycle(site, store),
+    lifecycle: rules,
     encryption: {
       Rules: [
         {
@@ -79,9 +112,7 @@ export function bucketDocuments(site: Site, store: S3Store): BucketDocuments {
       RestrictPublicBuckets: true,
     },
     ownership: { Rules: [{ ObjectOwnership: "BucketOwnerEnforced" }] },
-    policy: bucketPolicy(store),
-    writer: writerIdentity(store),
-    reader: readerIdentity(store),
+    policy: bucketPolicy(place),
   };
 }
 
@@ -118,15 +149,18 @@ function lifecycle(site: Site, store: S3Store): LifecycleRule[] {
             Transitions: [{ Days: archivedAfterDays, StorageClass: archiveClasses[archive] }],
           },
         ]),
-    {
-      ID: "remains",
-      Status: "Enabled",
-      Filter: { Prefix: "" },
-      Expiration: { ExpiredObjectDeleteMarker: true },
-      AbortIncompleteMultipartUpload: { DaysAfterInitiation: 1 },
-    },
+    remains,
   ];
 }
+
+/** What is left over of what went, and of uploads that never came to their end. */
+const remains: LifecycleRule = {
+  ID: "remains",
+  Status: "Enabled",
+  Filter: { Prefix: "" },
+  Expiration: { ExpiredObjectDeleteMarker: true },
+  AbortIncompleteMultipartUpload: { DaysAfterInitiation: 1 },
+};
 
 /** As site.yaml says, or glacier-instant where that is billed for no longer than a backup stays. */
 function archiveOf(site: Site, store: S3Store): keyof typeof archiveClasses | "none" {

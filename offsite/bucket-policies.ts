@@ -7,8 +7,16 @@ export interface BucketIdentity {
   policy: PolicyDocument;
 }
 
+/** A bucket, as far as a policy is about it. */
+interface PolicedBucket {
+  bucket: string;
+  path: string;
+  region: string;
+  declared?: { kmsKey?: string | undefined } | undefined;
+}
+
 /** The ARN of a bucket, in the partition that its region belongs to. */
-function bucketArn({ bucket, region }: S3Store): string {
+function bucketArn({ bucket, region }: PolicedBucket): string {
   const partition = region.startsWith("cn-") ? "aws-cn" : region.startsWith("us-gov-") ? "aws-us-gov" : "aws";
   return `arn:${partition}:s3:::${bucket}`;
 }
@@ -17,7 +25,7 @@ function bucketArn({ bucket, region }: S3Store): string {
  * What a bucket refuses to everybody, whatever else somebody may do: to be spoken to in clear, keys that only an intruder has (SSE-C), and to lose
  * what it holds. Its lifecycle rules are not asked.
  */
-export function bucketPolicy(store: S3Store): PolicyDocument {
+export function bucketPolicy(store: PolicedBucket): PolicyDocument {
   const arn = bucketArn(store);
   return policy(
     {
@@ -98,7 +106,26 @@ export function readerIdentity(store: S3Store): BucketIdentity {
   };
 }
 
-function keyStatements({ declared }: S3Store, actions: string[]): PolicyDocument["Statement"] {
+/** Whoever verifies and recovers: puts verdicts and records, and reads all of them. */
+export function evidenceIdentity(evidence: PolicedBucket): BucketIdentity {
+  const arn = bucketArn(evidence);
+  return {
+    name: `${evidence.bucket}-operator`,
+    policy: policy(
+      { Sid: "List", Effect: "Allow", Action: ["s3:ListBucket", "s3:ListBucketVersions"], Resource: [arn] },
+      {
+        Sid: "Read",
+        Effect: "Allow",
+        Action: ["s3:GetObject", "s3:GetObjectVersion"],
+        Resource: [`${arn}/*`],
+      },
+      { Sid: "Put", Effect: "Allow", Action: ["s3:PutObject"], Resource: [`${arn}/${evidence.path}/*`] },
+      ...keyStatements(evidence, ["kms:GenerateDataKey", "kms:Decrypt"]),
+    ),
+  };
+}
+
+function keyStatements({ declared }: PolicedBucket, actions: string[]): PolicyDocument["Statement"] {
   const key = declared?.kmsKey;
   return key === undefined ? [] : [{ Sid: "UseKey", Effect: "Allow", Action: actions, Resource: [key] }];
 }

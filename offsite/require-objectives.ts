@@ -1,6 +1,6 @@
 import { exitCodes, OperatorError } from "../site/operator-error.ts";
 import type { Site } from "../site/schema.ts";
-import { bucketRefusals } from "./bucket-refusals.ts";
+import { bucketRefusals, evidenceRefusals } from "./bucket-refusals.ts";
 import { containerRefusals } from "./container-refusals.ts";
 import { shortfalls } from "./shortfalls.ts";
 
@@ -10,7 +10,7 @@ import { shortfalls } from "./shortfalls.ts";
  */
 export function requireObjectives(site: Site): void {
   const missed = shortfalls(site);
-  const refused = [...bucketRefusals(site), ...containerRefusals(site)];
+  const refused = [...bucketRefusals(site), ...containerRefusals(site), ...evidenceRefusals(site)];
   if (missed.length + refused.length === 0) return;
   throw new OperatorError(
     exitCodes.usage,

@@ -18,6 +18,7 @@ import { recover } from "./recover.ts";
 import type { Reporter } from "./reporter.ts";
 import { runId } from "./run-id.ts";
 import { type VerdictSigner, verdictSigner } from "./sign-verdict.ts";
+import { shareRecords } from "./shared-records.ts";
 import { stateDirectory } from "./state-directory.ts";
 import { throwAwayFolder } from "./throw-away-folder.ts";
 import { watchRecovered } from "./watch.ts";
@@ -173,6 +174,7 @@ async function onMachine(
       say,
       signal,
     });
+    await shareRecords(loaded, say);
     // The copy that was restored, should it be another than was chosen.
     const verdict = await signer?.drilled(prepared.point, watched.record);
     if (options.keep && !signal.aborted) {

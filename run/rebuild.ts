@@ -25,6 +25,7 @@ import type { RecordedRun } from "./record.ts";
 import { recover } from "./recover.ts";
 import type { Reporter } from "./reporter.ts";
 import { operator } from "./operator.ts";
+import { shareRecords } from "./shared-records.ts";
 import { stateDirectory } from "./state-directory.ts";
 import { earlierRuns, tookLastTime } from "./took-last-time.ts";
 import { watchRecovered } from "./watch.ts";
@@ -268,7 +269,7 @@ async function onHost(
   });
   const { recoveredAt } = result.record;
   if (recoveredAt !== null) await writeBegun(begunFile, { ...begun, recoveredAt });
-  return watchRecovered(result, {
+  const watched = await watchRecovered(result, {
     site,
     target: siteServer?.target ?? target,
     isolated: false,
@@ -277,6 +278,8 @@ async function onHost(
     say,
     signal,
   });
+  await shareRecords(loaded, say);
+  return watched;
 }
 
 /** Options that say nothing for this site and this part of it. */

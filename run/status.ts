@@ -1,11 +1,9 @@
-import { join } from "node:path";
 import { withVerdicts } from "../backups/verdict.ts";
 import { newestDrills, readVerdicts } from "../backups/verdict-folder.ts";
 import { judgeStatus, type Status } from "../evidence/status.ts";
 import type { LoadedSite } from "../site/load.ts";
 import { storedPoints } from "../stacks/prepare.ts";
-import { stateDirectory } from "./state-directory.ts";
-import { earlierRuns } from "./took-last-time.ts";
+import { sharedRuns } from "./shared-records.ts";
 
 /** How a site stands against its objectives, by its stores, its verifiers and the runs that this computer has recorded. */
 export async function siteStatus(
@@ -13,10 +11,7 @@ export async function siteStatus(
   { say, signal }: { say: (line: string) => void; signal: AbortSignal },
 ): Promise<Status> {
   const { site } = loaded;
-  const [stored, runs] = await Promise.all([
-    storedPoints(loaded, say, { signal }),
-    earlierRuns(join(stateDirectory(site.name), "runs")),
-  ]);
+  const [stored, runs] = await Promise.all([storedPoints(loaded, say, { signal }), sharedRuns(loaded, say)]);
   const now = new Date();
   const [verdicts, drills] = await Promise.all([
     readVerdicts(loaded, stored, say),

@@ -57,6 +57,7 @@ export function contradictions(site: ReadableSite): Issue[] {
     ...restorePoints(site),
     ...verification(site),
     ...stores(site),
+    ...evidence(site),
     ...backupServers(site),
     ...backups(site),
     ...alerts(site),
@@ -654,6 +655,49 @@ function stores({
       ? [issue(path, `${name} is yours: it opens or vouches for backups, and would lie on the server`)]
       : [];
   });
+}
+
+function evidence({ evidence: section, stores: list, secrets }: ReadableSite): Issue[] {
+  if (section === undefined) return [];
+  const { operator, bucket, endpoint, declared } = section;
+  const names = secrets?.map((entry) => entry?.name);
+  const buckets = entries(list).flatMap(([, store]) => (store.kind === "s3" ? [store] : []));
+  const same = buckets.find((store) => store.bucket === bucket && store.endpoint === endpoint);
+  const namesake = declared && list?.find((store) => store?.name === "evidence");
+  return [
+    ...(operator && unknownName(names, operator.secretAccessKey)
+      ? [
+          issue(
+            ["evidence", "operator", "secretAccessKey"],
+            `no entry of secrets is named ${operator.secretAccessKey}`,
+          ),
+        ]
+      : []),
+    ...(operator && buckets.some(({ writer }) => writer?.secretAccessKey === operator.secretAccessKey)
+      ? [
+          issue(
+            ["evidence", "operator", "secretAccessKey"],
+            `${operator.secretAccessKey} lies on the site's server, which is not to write what vouches for its backups`,
+          ),
+        ]
+      : []),
+    ...(same
+      ? [
+          issue(
+            ["evidence", "bucket"],
+            `${bucket} is the bucket of the store ${same.name}: what vouches for backups lies elsewhere than they`,
+          ),
+        ]
+      : []),
+    ...(namesake
+      ? [
+          issue(
+            ["evidence", "declared"],
+            "the stack offsite calls this bucket evidence, and a store has that name",
+          ),
+        ]
+      : []),
+  ];
 }
 
 function backups({

@@ -520,6 +520,39 @@ const declaredSchema = z.strictObject({
     ),
 });
 
+const bucket = z.string().regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, "not the name of a bucket");
+const region = z
+  .string()
+  .regex(/^[a-z0-9-]+$/, "not the name of a region, such as eu-central-1")
+  .default("us-east-1")
+  .describe("Its region.");
+const endpoint = z
+  .url({ protocol: /^https$/ })
+  .regex(/^https:\/\/[^/?#@]+(\/[^?#]*)?$/, "no account, ? or # stands in the URL of an endpoint")
+  .optional()
+  .describe("Where another server than AWS answers: `https://minio.example.org`.");
+
+const evidenceSchema = z.strictObject({
+  bucket: bucket.describe("The bucket. No backups are in it."),
+  path: relativePath.describe("What the names of all that is put there begin with, such as the site's name."),
+  region,
+  endpoint,
+  operator: accessKey
+    .optional()
+    .describe(
+      "What your computer puts and reads with. Without it as AWS' own programs do: AWS_PROFILE, or what `aws sso login` left.",
+    ),
+  declared: declaredSchema
+    .omit({ archive: true })
+    .extend({
+      keep: duration
+        .prefault("365d")
+        .describe("How long what is put there is locked. It is never removed by itself."),
+    })
+    .optional()
+    .describe("The stack `offsite` makes this bucket too (docs/offsite.md). `declared: {}` is enough."),
+});
+
 const storeSchema = z.discriminatedUnion("kind", [
   z.strictObject({
     kind: z.literal("directory").describe("A folder on the operator's computer, such as a mounted disk."),
@@ -568,23 +601,12 @@ const storeSchema = z.discriminatedUnion("kind", [
         "A bucket of AWS S3, or of another server that speaks its language: MinIO, Ceph, R2, B2, Wasabi.",
       ),
     name: name.describe("Name of the store: in listings and messages."),
-    bucket: z
-      .string()
-      .regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, "not the name of a bucket")
-      .describe(
-        "The bucket. It should keep versions, and let nobody but its own lifecycle rules remove them.",
-      ),
+    bucket: bucket.describe(
+      "The bucket. It should keep versions, and let nobody but its own lifecycle rules remove them.",
+    ),
     path: relativePath.describe("What the names of the backups in it begin with, such as the site's name."),
-    region: z
-      .string()
-      .regex(/^[a-z0-9-]+$/, "not the name of a region, such as eu-central-1")
-      .default("us-east-1")
-      .describe("Its region."),
-    endpoint: z
-      .url({ protocol: /^https$/ })
-      .regex(/^https:\/\/[^/?#@]+(\/[^?#]*)?$/, "no account, ? or # stands in the URL of an endpoint")
-      .optional()
-      .describe("Where another server than AWS answers: `https://minio.example.org`."),
+    region,
+    endpoint,
     versions: z
       .boolean()
       .default(true)
@@ -794,6 +816,11 @@ export const siteSchema = z.strictObject({
     .optional()
     .describe(
       "Who reads backups whole and restores them for a test, and whose word counts (docs/verification.md).",
+    ),
+  evidence: evidenceSchema
+    .optional()
+    .describe(
+      "A bucket of its own that verdicts and the records of runs are put in, and that all who verify and recover share (docs/verification.md).",
     ),
   backups: backupsSchema
     .optional()

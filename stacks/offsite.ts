@@ -3,7 +3,7 @@ import type { OffsiteContainer } from "../components/offsite-container.ts";
 import { OffsiteBucket } from "../components/offsite-bucket.ts";
 import { Bucket } from "../providers/bucket/bucket.ts";
 import { idOf } from "../providers/bucket/identity.ts";
-import { bucketDocuments, type BucketDocuments } from "../offsite/bucket-documents.ts";
+import { bucketDocuments, type BucketDocuments, evidenceDocuments } from "../offsite/bucket-documents.ts";
 import { declaredStores } from "../offsite/bucket-refusals.ts";
 import { containerDocuments, type ContainerDocuments } from "../offsite/container-documents.ts";
 import { declaredContainers } from "../offsite/container-refusals.ts";
@@ -14,7 +14,7 @@ import { exitCodes, OperatorError } from "../site/operator-error.ts";
 
 /** What the stack tells of each bucket and container, by the store's name. No secret is among it. */
 export interface OffsiteOutputs {
-  buckets: Record<string, Pick<OffsiteBucket, "bucket" | "writer" | "reader"> | CompatibleBucket>;
+  buckets: Record<string, BucketOfAws | CompatibleBucket>;
   containers: Record<string, Pick<OffsiteContainer, "account" | "container">>;
 }
 
@@ -23,6 +23,8 @@ interface PreparedOffsite {
   buckets: ReadonlyMap<string, BucketDocuments>;
   containers: ReadonlyMap<string, ContainerDocuments>;
 }
+
+type BucketOfAws = Pick<OffsiteBucket, "bucket" | "reader"> & { writer?: pulumi.Output<string> };
 
 /** One at a server that is not AWS: its keys are made there, by hand. */
 interface CompatibleBucket {
@@ -42,11 +44,12 @@ export async function prepareOffsite(
 ): Promise<PreparedOffsite> {
   const { site } = await loadSite(siteFile);
   const [buckets, containers] = [declaredStores(site), declaredContainers(site)];
-  if (buckets.length + containers.length === 0) {
+  const evidence = evidenceDocuments(site);
+  if (buckets.length + containers.length === 0 && evidence === undefined) {
     throw new OperatorError(
       exitCodes.usage,
       "site.yaml declares no bucket and no container",
-      "the stack offsite makes those stores of kind s3 and azure-blob that have a section `declared`",
+      "the stack offsite makes those stores of kind s3 and azure-blob that have a section `declared`, and `evidence` if it has one",
       "add `declared` to one: docs/offsite.md",
     );
   }
@@ -55,7 +58,10 @@ export async function prepareOffsite(
     [...buckets, ...containers].flatMap((store) => longerStays(site, store)).forEach(say);
   }
   return {
-    buckets: new Map(buckets.map((store) => [store.name, bucketDocuments(site, store)])),
+    buckets: new Map([
+      ...buckets.map((store): [string, BucketDocuments] => [store.name, bucketDocuments(site, store)]),
+      ...(evidence ? [["evidence", evidence] as const] : []),
+    ]),
     containers: new Map(containers.map((store) => [store.name, containerDocuments(site, store)])),
   };
 }
@@ -69,7 +75,7 @@ export async function declareOffsite(
     const { endpoint } = made;
     if (endpoint !== undefined) return [name, compatibleBucket(name, { ...made, endpoint }, adopt)];
     const { bucket, writer, reader } = new OffsiteBucket(name, made, { adopt });
-    return [name, { bucket, writer, reader }];
+    return [name, { bucket, ...(writer ? { writer } : {}), reader }];
   });
   return { buckets: Object.fromEntries(buckets), containers: await declareContainers(prepared) };
 }

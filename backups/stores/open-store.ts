@@ -32,7 +32,8 @@ export async function openStore(store: Store, loaded: SecretSources): Promise<St
 const known = new Map<string, Promise<string>>();
 let last: Promise<unknown> = Promise.resolve();
 
-function secretOf(loaded: SecretSources, name: string): Promise<string> {
+/** The value of a secret, read once in this process. */
+export function secretOf(loaded: SecretSources, name: string): Promise<string> {
   const from = loaded.site.secrets.find((secret) => secret.name === name)?.from ?? "";
   const key = JSON.stringify([loaded.directory, name, from]);
   const asked = known.get(key);

@@ -9,7 +9,7 @@ type S3Store = Extract<Store, { kind: "s3" }>;
  * the site's server may put other bytes under an old name, and may not remove what was there. `secretAccessKey` is the reader's; without
  * one rclone finds credentials as AWS' own programs do.
  */
-export function s3Store(store: S3Store, secretAccessKey: string | undefined): RcloneStore {
+export function s3Store(store: Omit<S3Store, "timezone">, secretAccessKey: string | undefined): RcloneStore {
   const { name, bucket, path, region, endpoint, reader, versions } = store;
   return {
     name,

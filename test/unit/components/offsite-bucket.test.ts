@@ -1,8 +1,8 @@
 import * as pulumi from "@pulumi/pulumi";
 import { expect, test } from "vitest";
 import { OffsiteBucket } from "../../../components/offsite-bucket.ts";
-import { bucketDocuments } from "../../../offsite/bucket-documents.ts";
-import { declaredSite } from "../offsite/declared-site.ts";
+import { bucketDocuments, evidenceDocuments } from "../../../offsite/bucket-documents.ts";
+import { declaredSite, siteWith } from "../offsite/declared-site.ts";
 import { recordingEngine } from "./recording-engine.ts";
 
 const component = "recovery-stack:index:OffsiteBucket";
@@ -196,6 +196,23 @@ test("nothing that holds backups can be emptied, and no access key is made", asy
   const { engine } = await declare();
   const all = JSON.stringify(engine.declared);
   expect(all).not.toMatch(/forceDestroy|AccessKey/);
+});
+
+test("the bucket of verdicts and records has one role, and no user", async () => {
+  const engine = await recordingEngine([component, ...Object.values(types)], { answers });
+  const evidence = { bucket: "club-evidence", path: "club", region: "eu-central-1", declared: {} };
+  const made = evidenceDocuments(siteWith({ evidence }));
+  if (!made) throw new Error("none is declared");
+  const { writer } = new OffsiteBucket("evidence", made);
+  await engine.settled();
+  expect(writer).toBeUndefined();
+  const declared = engine.declared.map(({ type }) => type);
+  expect(declared).not.toContain(types.user);
+  expect(declared).not.toContain(types.userPolicy);
+  expect(engine.declared.find(({ type }) => type === types.rolePolicy)?.inputs).toMatchObject({
+    role: "club-evidence-operator",
+    policy: JSON.stringify(made.reader.policy),
+  });
 });
 
 test("what is there already is taken up by the names that AWS has for it, and nothing is made", async () => {

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { manifestBytes } from "../../../backups/point-manifest.ts";
 import { brokenPromises } from "../../../offsite/broken-promises.ts";
-import { bucketDocuments } from "../../../offsite/bucket-documents.ts";
+import { bucketDocuments, evidenceDocuments } from "../../../offsite/bucket-documents.ts";
 import { bucketRefusals, declaredStores } from "../../../offsite/bucket-refusals.ts";
 import { infrequentTiers, tiersIn } from "../../../offsite/bucket-stay.ts";
 import { largestManifestBytes, storageClasses } from "../../../offsite/storage-classes.ts";
@@ -81,6 +81,21 @@ test("a bucket for the short tiers is locked for those alone; what was sent ther
     ["monthly", 365],
     ["remains", undefined],
   ]);
+});
+
+test("a bucket of verdicts and records is locked as site.yaml says, has no rule that removes them, and nothing of the site's server", () => {
+  const evidence = { bucket: "club-evidence", path: "club", region: "eu-central-1", declared: {} };
+  const made = evidenceDocuments(siteWith({ evidence }));
+  expect(made?.objectLock.Rule).toEqual({ DefaultRetention: { Mode: "GOVERNANCE", Days: 365 } });
+  expect(made?.lifecycle).toEqual([remains]);
+  expect(made?.reader.name).toBe("club-evidence-operator");
+  expect(made?.writer).toBeUndefined();
+  const longer = { ...evidence, declared: { keep: "36h", lock: "compliance" } };
+  expect(evidenceDocuments(siteWith({ evidence: longer }))?.objectLock.Rule).toEqual({
+    DefaultRetention: { Mode: "COMPLIANCE", Days: 2 },
+  });
+  expect(evidenceDocuments(siteWith({ evidence: { ...evidence, declared: undefined } }))).toBeUndefined();
+  expect(evidenceDocuments(siteWith({}))).toBeUndefined();
 });
 
 test("site.yaml chooses the lock, the key and the archive", () => {

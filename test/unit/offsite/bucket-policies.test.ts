@@ -1,8 +1,12 @@
 import { runSimulation } from "@cloud-copilot/iam-simulate";
 import { describe, expect, test } from "vitest";
-import { bucketDocuments } from "../../../offsite/bucket-documents.ts";
+import {
+  bucketDocuments,
+  type BucketDocuments,
+  evidenceDocuments,
+} from "../../../offsite/bucket-documents.ts";
 import type { PolicyDocument } from "../../../offsite/policy-document.ts";
-import { declaredSite } from "./declared-site.ts";
+import { declaredSite, siteWith } from "./declared-site.ts";
 
 const account = "111122223333";
 const kmsKey = `arn:aws:kms:eu-central-1:${account}:key/0a1b`;
@@ -25,6 +29,7 @@ async function asked(
   action: string,
   resource: string,
   contextVariables: Record<string, string> = {},
+  of: Pick<BucketDocuments, "policy"> = documents,
 ): Promise<string> {
   const answer = await runSimulation(
     {
@@ -37,7 +42,7 @@ async function asked(
       identityPolicies: [{ name: "its", policy: identity }],
       serviceControlPolicies: [],
       resourceControlPolicies: [],
-      ...(action.startsWith("kms:") ? { resourcePolicy: keyPolicy } : { resourcePolicy: documents.policy }),
+      ...(action.startsWith("kms:") ? { resourcePolicy: keyPolicy } : { resourcePolicy: of.policy }),
     },
     { simulationMode: "Strict" },
   );
@@ -124,6 +129,40 @@ describe("the operator", () => {
     const { reader } = documentsOf({ archive: "glacier-flexible" });
     expect(await asked(reader.policy, "s3:RestoreObject", object)).toBe("Allowed");
     expect(await asked(reader.policy, "s3:PutObject", object)).not.toBe("Allowed");
+  });
+});
+
+describe("the operator, in the bucket of verdicts and records,", () => {
+  const evidence = { bucket: "club-evidence", path: "club", region: "eu-central-1", declared: { kmsKey } };
+  const made = evidenceDocuments(siteWith({ evidence }));
+  if (!made) throw new Error("none is declared");
+  const verdict = "arn:aws:s3:::club-evidence/club/verdicts/disk/daily/x/readable-1.json";
+  const may = (action: string, resource: string) => asked(made.reader.policy, action, resource, {}, made);
+
+  test.each([
+    ["s3:PutObject", verdict],
+    ["s3:GetObject", verdict],
+    ["s3:GetObjectVersion", verdict],
+    ["s3:ListBucket", "arn:aws:s3:::club-evidence"],
+    ["kms:GenerateDataKey", kmsKey],
+  ])("may %s of %s", async (action, resource) => {
+    expect(await may(action, resource)).toBe("Allowed");
+  });
+
+  test.each([
+    ...mayNot.map(([action, resource]): [string, string] => [
+      action,
+      resource.replace("club-backups", "club-evidence"),
+    ]),
+    ["s3:PutObject", "arn:aws:s3:::club-evidence/other/x"],
+    ["s3:PutObject", object],
+    ["s3:GetObject", object],
+  ])("may not %s of %s", async (action, resource) => {
+    expect(await may(action, resource)).not.toBe("Allowed");
+  });
+
+  test("who administers the account deletes nothing there either", async () => {
+    expect(await asked(administrator, "s3:DeleteObjectVersion", verdict, {}, made)).toBe("ExplicitlyDenied");
   });
 });
 

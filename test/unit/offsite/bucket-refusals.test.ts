@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { bucketRefusals } from "../../../offsite/bucket-refusals.ts";
+import { bucketRefusals, evidenceRefusals } from "../../../offsite/bucket-refusals.ts";
 import { requireObjectives } from "../../../offsite/require-objectives.ts";
 import { written } from "../runbook/small-site.ts";
 import { bucket, declaredSite, siteWith } from "./declared-site.ts";
@@ -9,6 +9,35 @@ const refusals = (store: object, changes: object = {}) => bucketRefusals(declare
 test("a bucket is declared in a word, and a site without one is not judged", () => {
   expect(refusals({})).toEqual([]);
   expect(bucketRefusals(siteWith({ stores: [{ ...bucket, declared: undefined }] }))).toEqual([]);
+});
+
+test("a bucket of verdicts and records that cannot be made is refused with all that stands against it", () => {
+  const evidence = (changes: object) => ({
+    ...{ bucket: "club-evidence", path: "club", region: "eu-central-1", declared: {} },
+    ...changes,
+  });
+  const refused = (changes: object) => evidenceRefusals(siteWith({ evidence: evidence(changes) }));
+  expect(refused({})).toEqual([]);
+  const kmsKey = "arn:aws:kms:eu-west-1:111122223333:key/0a1b";
+  expect(
+    refused({ bucket: `c${"l".repeat(60)}b`, path: "club$", declared: { keep: "36501d", kmsKey } }),
+  ).toEqual([
+    "evidence: S3 locks nothing for longer than 36500d, and what is there is kept 36501d",
+    "evidence: its key is in eu-west-1, and the bucket in eu-central-1",
+    "evidence: in a policy *, ? and $ stand for other characters, and its path is club$",
+    expect.stringMatching(/^evidence: cl+b-operator is longer than the 64 letters/),
+  ]);
+  const accepted = ["no-public-access-block"];
+  expect(refused({ declared: { accepted } })).toEqual([
+    "evidence: AWS does all of it: `accepted` is about other servers",
+  ]);
+  expect(refused({ endpoint: "https://minio.example.org", declared: { accepted, kmsKey } })).toEqual([
+    "evidence: `kmsKey` is a key of AWS, and it is not of AWS",
+    "evidence: its key is in eu-west-1, and the bucket in eu-central-1",
+  ]);
+  expect(() => {
+    requireObjectives(siteWith({ evidence: evidence({ path: "club$" }) }));
+  }).toThrow("evidence: in a policy");
 });
 
 test.each([
@@ -52,7 +81,7 @@ test.each([
     "a lock that S3 does not have",
     {},
     { backups: { weekly: { keep: "36501d" } } },
-    ["S3 locks nothing for longer than 36500d, and backups are kept 36501d"],
+    ["S3 locks nothing for longer than 36500d, and what is there is kept 36501d"],
   ],
   [
     "a bucket that nothing is sent to",
@@ -73,8 +102,8 @@ test.each([
     },
     {},
     [
-      "`archive` is about storage classes of AWS, and it is not of AWS",
       "`kmsKey` is a key of AWS, and it is not of AWS",
+      "`archive` is about storage classes of AWS, and it is not of AWS",
     ],
   ],
   [

@@ -51,6 +51,7 @@ const bucket: Extract<Site["stores"][number], { kind: "s3" }> = {
   ...{ kind: "s3", name: "bucket", bucket: "kept", path: "club", region: "eu-central-1", versions: true },
   timezone: "UTC",
 };
+const evidence = { bucket: "club-evidence", path: "club", region: "eu-central-1" };
 const keeper = (changes: object = {}): Extract<Site["stores"][number], { kind: "ssh" }> => ({
   ...{ kind: "ssh", name: "offsite", host: "192.0.2.20", port: 22, user: "keeper", path: "/srv/kept" },
   ...{ hostKey: "ssh-ed25519 AAAA", timezone: "UTC" },
@@ -437,6 +438,38 @@ const cases: [what: string, change: (site: Site) => void, issue: string][] = [
       site.stores.push({ ...bucket, writer: { accessKeyId: "AKIA", secretAccessKey: "KEY" } });
     },
     "stores[1].writer.secretAccessKey: KEY is yours: it opens or vouches for backups, and would lie on the server",
+  ],
+  [
+    "a bucket of verdicts whose secret is none",
+    (site) =>
+      (site.evidence = { ...evidence, operator: { accessKeyId: "AKIA", secretAccessKey: "OPERATOR" } }),
+    "evidence.operator.secretAccessKey: no entry of secrets is named OPERATOR",
+  ],
+  [
+    "a bucket of verdicts that the site's server can write to",
+    (site) => {
+      site.secrets.push({ name: "WRITER", from: "env:WRITER" });
+      const writer = { accessKeyId: "AKIA", secretAccessKey: "WRITER" };
+      site.stores.push({ ...bucket, writer });
+      site.evidence = { ...evidence, operator: writer };
+    },
+    "evidence.operator.secretAccessKey: WRITER lies on the site's server, which is not to write what vouches for its backups",
+  ],
+  [
+    "verdicts among the backups",
+    (site) => {
+      site.stores.push(bucket);
+      site.evidence = { ...evidence, bucket: bucket.bucket };
+    },
+    `evidence.bucket: ${bucket.bucket} is the bucket of the store bucket: what vouches for backups lies elsewhere than they`,
+  ],
+  [
+    "a declared bucket of verdicts, and a store of its name",
+    (site) => {
+      site.stores.push({ ...bucket, name: "evidence" });
+      site.evidence = { ...evidence, declared: { lock: "governance", accepted: [], keep: 86_400 } };
+    },
+    "evidence.declared: the stack offsite calls this bucket evidence, and a store has that name",
   ],
   [
     "a server for backups that nobody makes",
