@@ -139,7 +139,7 @@ async function onMachine(
         attempt: 1,
         run: { id: run, who: "a drill", why: `drill ${site.name}` },
       },
-      { isolated: true, say },
+      { isolated: true, say, listed: { points, unread } },
     );
     const target = { ...host, agentSocketPath: agent.socketPath };
     const result = await recover({

@@ -196,7 +196,7 @@ async function onHost(
       ...(way ? { way } : {}),
       run: { id: run, who: operator(), why: `rebuild ${only ? `the ${only} of ` : ""}${site.name}` },
     },
-    { isolated: false, say },
+    { isolated: false, say, listed: { points, unread } },
   );
   // Not for a run that stops no server: one that has nothing left to do needs no key.
   if (fencing.how === "stop" || fencing.how === "ask") await prepared.secrets();

@@ -43,13 +43,20 @@ export interface PreparedRecovery {
 const archiveName = "point.tar.gz";
 const bundleName = "application.bundle";
 
+interface PrepareOptions {
+  isolated: boolean;
+  say: (line: string) => void;
+  /** What the site's stores hold, where that was listed to choose the pin: a store that is silent is not waited for twice. */
+  listed?: RecoverablePoints;
+}
+
 /**
  * Loads the site, finds the pinned point in its stores, resolves the application's revision and makes the plan.
  * Touches no host. Throws OperatorError: configuration (2), nothing pinned or the pin is not there or not good (4).
  */
 export async function prepareRecovery(
   settings: RecoverySettings,
-  options: { isolated: boolean; say: (line: string) => void },
+  options: PrepareOptions,
 ): Promise<PreparedRecovery> {
   const loaded = await loadSite(settings.siteFile, settings.release);
   const { site } = loaded;
@@ -59,7 +66,7 @@ export async function prepareRecovery(
     only === "database"
       ? Promise.resolve<ApplicationSource>({ commit: "" })
       : resolveApplication(loaded, options.say),
-    recoverablePoints(loaded, options.say),
+    options.listed ?? recoverablePoints(loaded, options.say),
   ]);
   const point = chosen(points, settings.pin, unread, site);
   const databases = settings.databases && pinnedPoint(points, settings.databases, unread);
