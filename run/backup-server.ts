@@ -1,6 +1,5 @@
-import { effectiveTriggers } from "../runbook/triggers.ts";
 import { type BackupServerOptions, prepareBackupServer } from "../stacks/backup-server.ts";
-import { stepOverSsh } from "./step-over-ssh.ts";
+import { stepsOverSsh } from "./step-over-ssh.ts";
 
 /** A server that keeps the backups of a site from now on. */
 export interface KeepingServer {
@@ -20,19 +19,15 @@ export async function setUpBackupServer(
   options: BackupServerOptions & { signal: AbortSignal },
 ): Promise<KeepingServer> {
   const { store, host, steps, session } = await prepareBackupServer(options);
-  const triggers = effectiveTriggers(steps);
-  let facts: Record<string, unknown> = {};
   try {
-    const connection = await session.open();
-    for (const step of steps)
-      ({ facts } = await stepOverSsh(connection, step, triggers.get(step.id) ?? [], options.signal));
+    const facts = await stepsOverSsh(await session.open(), steps, options.signal);
+    return {
+      store,
+      address: host.address,
+      account: String(facts["account"]),
+      folder: String(facts["folder"]),
+    };
   } finally {
     await session.close();
   }
-  return {
-    store,
-    address: host.address,
-    account: String(facts["account"]),
-    folder: String(facts["folder"]),
-  };
 }

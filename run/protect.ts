@@ -1,8 +1,7 @@
-import { effectiveTriggers } from "../runbook/triggers.ts";
 import { prepareProtection, type ProtectionOptions } from "../stacks/protection.ts";
 import { exitCodes, OperatorError } from "../site/operator-error.ts";
 import { backupTasks } from "./backup-tasks.ts";
-import { stepOverSsh } from "./step-over-ssh.ts";
+import { stepsOverSsh } from "./step-over-ssh.ts";
 
 export interface Protection {
   /** What the server told of itself. */
@@ -17,16 +16,9 @@ export interface Protection {
  */
 export async function protect(options: ProtectionOptions & { signal: AbortSignal }): Promise<Protection> {
   const { site, steps, secrets, session } = await prepareProtection(options);
-  const triggers = effectiveTriggers(steps);
-  let facts: Protection["facts"] = {};
   try {
     const connection = await session.open();
-    for (const step of steps) {
-      facts = {
-        ...facts,
-        ...(await stepOverSsh(connection, step, triggers.get(step.id) ?? [], options.signal)).facts,
-      };
-    }
+    const facts = await stepsOverSsh(connection, steps, options.signal);
     // No trigger tells that a secret is another one: a hash of a password in a ledger, or in the state of a stack, is half of its disclosure.
     if (options.remove === true) return { facts, left: [] };
     const { exitCode, stderr } = await connection.run(

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { stepCommand } from "../runbook/command.ts";
 import type { Step } from "../runbook/step.ts";
+import { effectiveTriggers } from "../runbook/triggers.ts";
 import { exitCodes, OperatorError } from "../site/operator-error.ts";
 import type { SshConnection } from "../ssh/connection.ts";
 
@@ -30,6 +31,25 @@ export async function stepOverSsh(
   });
   if (exitCode !== 0) throw failed(step, exitCode, stderr);
   return resultSchema.parse(JSON.parse(stdout));
+}
+
+/**
+ * The same of all steps of a plan, one after the other.
+ *
+ * @returns what they told, together
+ */
+export async function stepsOverSsh(
+  connection: Pick<SshConnection, "run">,
+  steps: readonly Step[],
+  signal: AbortSignal,
+): Promise<Record<string, unknown>> {
+  const triggers = effectiveTriggers(steps);
+  const told: Record<string, unknown>[] = [];
+  for (const step of steps) {
+    const { facts } = await stepOverSsh(connection, step, triggers.get(step.id) ?? [], signal);
+    told.push(facts);
+  }
+  return Object.assign({}, ...told) as Record<string, unknown>;
 }
 
 /** run-step gives what, why and what next on its standard error, a line each. */
