@@ -1,4 +1,4 @@
-import { readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -88,7 +88,7 @@ const uploads = "/var/www/chatbot/data/uploads/written";
 
 const signers: string[] = [];
 const writers: string[] = [];
-async function configure(): Promise<void> {
+async function configure({ onDisk = false } = {}): Promise<void> {
   const { stdout: recipient } = await execa("age-keygen", ["-y", join(host.directory, "key")]);
   const { stdout: verifier } = await execa("age-keygen", ["-y", join(host.directory, "verifier-key")]);
   const { address, port, hostKey } = keeper.machine;
@@ -97,14 +97,15 @@ async function configure(): Promise<void> {
     host.site,
     [
       runbookSite.replace(/^stores:[^]*/m, ""),
-      `stores: [{ kind: ssh, name: offsite, host: "${address}", port: ${port}, user: keeper, path: /srv/kept, hostKey: "${hostKey}", server: { writers: ${JSON.stringify(writers)}, readers: ["${host.agent.publicKey.trim()}"], limit: 1GiB } }]`,
+      onDisk ? "stores: [{ kind: directory, name: disk, path: disk }]" : "",
+      `${onDisk ? "# " : ""}stores: [{ kind: ssh, name: offsite, host: "${address}", port: ${port}, user: keeper, path: /srv/kept, hostKey: "${hostKey}", server: { writers: ${JSON.stringify(writers)}, readers: ["${host.agent.publicKey.trim()}"], limit: 1GiB } }]`,
       `restorePoints: { signers: ${JSON.stringify(signers)}, recipients: ["${recipient}", "${verifier}"], identity: BACKUP_KEY }`,
       `verification: { signers: ["${verdicts}"], key: VERIFIER, identity: VERIFIER_KEY }`,
       "secrets:",
       `  - { name: BACKUP_KEY, from: "file:key" }`,
       `  - { name: VERIFIER, from: "file:verifier" }`,
       `  - { name: VERIFIER_KEY, from: "file:verifier-key" }`,
-      "backups: {}",
+      onDisk ? "" : "backups: {}",
       "",
     ].join("\n"),
   );
@@ -324,7 +325,17 @@ describe("a site that protects itself", { timeout: 600_000 }, () => {
       expect(exitCode, stderr).toBe(0);
       return stderr;
     };
+    // A copy on the operator's own disk does as well, when the server that keeps them is gone too.
+    const disk = join(host.directory, "disk");
+    await mkdir(disk);
+    for (const id of [daily.id, databases]) {
+      const fetched = await host.recovery("points", "fetch", "--site", host.site, id, "--to", disk);
+      expect(fetched.exitCode, fetched.stderr).toBe(0);
+    }
+    await configure({ onDisk: true });
     const said = await again("--point", daily.id);
+    await configure();
+    expect(said).toContain(`  from  ${daily.id} in disk, complete`);
     expect(said).toMatch(
       /the databases alone are newer in .*--again HOST --only database --point \S+ brings them$/m,
     );
