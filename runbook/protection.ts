@@ -4,7 +4,7 @@ import type { Site, Store } from "../site/schema.ts";
 import { serverFiles } from "../site/server-files.ts";
 import { isWritable } from "../site/writable-stores.ts";
 import { backupTimers, backupUnits, watchTimer } from "./backup-units.ts";
-import { databaseFiles } from "./databases.ts";
+import { databaseFiles, hasDatabaseServer } from "./databases.ts";
 import { hostPath } from "./host-path.ts";
 import type { Facts, Step } from "./step.ts";
 
@@ -49,6 +49,7 @@ export function planProtection(
         needs: [
           ...["age", "zstd", "jq", "openssl", "git", "libnet-ssleay-perl"],
           ...(sqlite.length > 0 ? ["sqlite3"] : []),
+          ...(hasDatabaseServer(site) ? ["postgresql-client"] : []),
           ...(site.stores.some(isObjectStore) ? ["rclone"] : []),
           ...(asksServers(site) || site.metrics !== undefined ? ["curl"] : []),
         ],
@@ -202,8 +203,16 @@ export function backupSettings(site: Site, backups: Backups): Facts {
         database.kind === "sqlite"
           ? { name: database.name, kind: "sqlite", path: hostPath(site, database.path) }
           : {
-              ...{ name: database.name, kind: "postgresql", server: "/var/run/postgresql", port: "5432" },
-              ...{ account: "postgres", user: "postgres", database: database.database },
+              ...{
+                name: database.name,
+                kind: "postgresql",
+                role: database.role,
+                database: database.database,
+              },
+              environmentFile: hostPath(site, site.configuration.environmentFile),
+              // Without the fields that are undefined: what remains is JSON.
+              connection: JSON.parse(JSON.stringify(database.connection)) as Facts,
+              elsewhere: database.server === "own",
             },
       ),
       uploads: folders(site.uploads),

@@ -705,7 +705,6 @@ function backups({
   application,
   stores,
   restorePoints: points,
-  databases,
 }: ReadableSite): Issue[] {
   if (section === undefined) return [];
   const issues: Issue[] = [];
@@ -743,16 +742,6 @@ function backups({
         "would lie on other servers in clear: name who can read them in restorePoints.recipients",
       ),
     );
-  }
-  for (const [index, database] of entries(databases)) {
-    if (isElsewhere(database)) {
-      issues.push(
-        issue(
-          ["databases", index, "server"],
-          "the site's server cannot back up a database on another one: leave out `backups`",
-        ),
-      );
-    }
   }
   return issues;
 }

@@ -202,6 +202,37 @@ afterAll(async () => {
   await host.close();
 });
 
+/** A server of mail that takes what somebody sends who logs in, and offers that through TLS alone. */
+const exim = String.raw`primary_hostname = localhost
+daemon_smtp_ports = 2587 : 2465
+tls_on_connect_ports = 2465
+local_interfaces = 127.0.0.1
+tls_advertise_hosts = *
+tls_certificate = /srv/mail/certificate
+tls_privatekey = /srv/mail/key
+auth_advertise_hosts = \${if eq{$tls_in_cipher}{}{}{*}}
+acl_smtp_rcpt = recipients
+begin acl
+recipients:
+  accept authenticated = *
+  deny message = log in first
+begin routers
+all:
+  driver = accept
+  transport = kept
+begin transports
+kept:
+  driver = appendfile
+  file = /srv/mail/kept
+  user = Debian-exim
+begin authenticators
+plain:
+  driver = plaintext
+  public_name = PLAIN
+  server_prompts = :
+  server_condition = \${if and{{eq{$auth2}{club}}{eq{$auth3}{\${readfile{/srv/mail/password}}}}}}
+  server_set_id = $auth2`.replaceAll("\\${", "${");
+
 async function configure(signer: string): Promise<void> {
   const { stdout: recipient } = await execa("age-keygen", ["-y", join(host.directory, "key")]);
   const { address, port, hostKey } = host.machine;
@@ -676,6 +707,52 @@ describe("a living server", { timeout: 300_000 }, () => {
         `journalctl >/tmp/journal; grep -rlF ${planted} /srv/heard/arguments /tmp/journal /var/lib /var/log /etc /run /srv/metrics 2>/dev/null | sort`,
       ),
     ).toBe("/etc/site-backup/secrets/DEAD_MAN\n/etc/site-backup/secrets/HOOK\n");
+  });
+
+  test("logs in to a server of mail, and tells its password to none that speaks in clear, or that it does not know", async () => {
+    const password = `p"w\\x:${planted}`;
+    await host.onHost(
+      [
+        "DEBIAN_FRONTEND=noninteractive apt-get -qq install exim4-daemon-light >/dev/null 2>&1",
+        "systemctl stop exim4",
+        "install -d -o Debian-exim /srv/mail",
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=mail -addext subjectAltName=IP:127.0.0.1 -keyout /srv/mail/key -out /srv/mail/certificate 2>/dev/null",
+        `printf %s '${password}' | tee /srv/mail/password >/etc/site-backup/secrets/MAIL`,
+        "chown Debian-exim /srv/mail/*",
+        `cat >/etc/exim4/exim4.conf <<'END'\n${exim}\nEND`,
+        "systemctl start exim4",
+        "until (exec 3<>/dev/tcp/127.0.0.1/2587) 2>/dev/null && (exec 3<>/dev/tcp/127.0.0.1/2465) 2>/dev/null; do :; done",
+      ].join(" && "),
+    );
+    const told = async (smtp: string, secretFile = "/etc/site-backup/secrets") => {
+      const said = await host.onHost(
+        `jq '.alerts = {mail: (.alerts.mail + {smtp: "${smtp}", user: "club", password: "MAIL"})}' /etc/site-backup/settings.json >/srv/settings.json && systemd-run --quiet --collect --property=Type=oneshot --property=StandardOutput=file:/srv/heard/test --property=BindReadOnlyPaths=/srv/settings.json:/etc/site-backup/settings.json --property=BindReadOnlyPaths=${secretFile}:/etc/site-backup/secrets --property=RuntimeDirectory=site-watch ${programs}/alert --test || true; cat /srv/heard/test`,
+      );
+      return (JSON.parse(said) as { mail: string | null }).mail;
+    };
+    expect(await told("smtp://127.0.0.1:2587")).toMatch(/certificate/);
+    await host.onHost(
+      "cp /srv/mail/certificate /usr/local/share/ca-certificates/mail.crt && update-ca-certificates >/dev/null 2>&1",
+    );
+    for (const smtp of ["smtp://127.0.0.1:2587", "smtps://127.0.0.1:2465"])
+      expect(await told(smtp), smtp).toBeNull();
+    const kept = await host.onHost("cat /srv/mail/kept");
+    expect(kept.match(/^Subject: chatbot on \S+: this is a test$/gm)).toHaveLength(2);
+    expect(kept).toMatch(/^To: owner@example\.org$/m);
+
+    await host.onHost("install -d -m 700 /srv/wrong && echo wrong >/srv/wrong/MAIL");
+    expect(await told("smtp://127.0.0.1:2587", "/srv/wrong")).toMatch(/Login denied/);
+    // That of the other tests knows no TLS.
+    await host.onHost(": >/srv/heard/mail");
+    expect(await told("smtp://127.0.0.1:2525")).toMatch(/SSL/);
+    expect(await host.onHost("grep -ci -e auth -e rcpt /srv/heard/mail || true")).toBe("0\n");
+    const traces = await host.onHost(
+      `journalctl >/tmp/journal; grep -rlF ${planted} /srv/heard /tmp/journal /var/log /run 2>/dev/null || true`,
+    );
+    expect(traces).toBe("");
+    await host.onHost(
+      "rm /etc/site-backup/secrets/MAIL; DEBIAN_FRONTEND=noninteractive apt-get -qq purge exim4-daemon-light exim4-base exim4-config >/dev/null 2>&1; rm -rf /srv/mail /srv/wrong",
+    );
   });
 
   test("cannot read, change or remove what it sent, nor do anything else there", async () => {

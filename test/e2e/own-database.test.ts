@@ -5,6 +5,8 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Assessment } from "../../damage/assessment.ts";
 import { runRecordSchema, type RunRecord } from "../../evidence/record.ts";
 import { createMachine, type Machine } from "../../machines/nspawn.ts";
+import { backupSettings } from "../../runbook/protection.ts";
+import { loadSite } from "../../site/load.ts";
 import { connect, type SshConnection } from "../../ssh/connection.ts";
 import { cable } from "./cable.ts";
 import { besides, recoveryHost, say, trustAnAuthority, visit, type RecoveryHost } from "./recovery-host.ts";
@@ -263,6 +265,41 @@ describe("a site whose PostgreSQL has a server of its own", { timeout: 600_000 }
       expect.stringContaining(`--only database --application-host root@${host.machine.address} `),
     );
     await onDatabase("systemctl start postgresql@15-main");
+  });
+
+  test("is in the backups that the site's own server makes, over the way that the site takes to it", async () => {
+    const protectedSite = join(host.directory, "protected.yaml");
+    const recipients = `{ recipients: [age1${"q".repeat(58)}], identity: KEY }`;
+    await writeFile(
+      protectedSite,
+      `${await readFile(host.site, "utf8")}\nbackups: {}\nrestorePoints: ${recipients}\nsecrets: [{ name: KEY, from: "command:false" }]\n`,
+    );
+    const { site } = await loadSite(protectedSite);
+    if (!site.backups) throw new Error("it makes none");
+    const request = {
+      ...(backupSettings(site, site.backups)["request"] as object),
+      ...{ recipients: [], signingKey: "", tier: "hourly", startedAt: null, waitSeconds: 0 },
+      ...{ uploads: [], data: [], logs: [] },
+      ...{ configuration: null, application: { packed: false, revision: "0".repeat(40) } },
+    };
+    const made = await host.onHost(
+      `DEBIAN_FRONTEND=noninteractive apt-get -qq install zstd libnet-ssleay-perl >/dev/null 2>&1 && /usr/local/lib/recovery/current/resident/pack /root/kept <<'END'\n${JSON.stringify(request)}\nEND`,
+    );
+    const point = `/root/kept/${made.trim()}`;
+    const inventory = `${point}/inventory.tar.zst`;
+    const rows = await host.onHost(
+      `zstd -dc ${inventory} | tar -xO ./database-admin.dump.rows.json 2>/dev/null || zstd -dc ${inventory} | tar -xO database-admin.dump.rows.json`,
+    );
+    expect(Object.entries(JSON.parse(rows) as Record<string, number>)).toContainEqual([
+      expect.stringMatching(/messages$/),
+      Number(await query("chatbot", "SELECT count(*) FROM messages")),
+    ]);
+    const listed = await host.onHost(`zstd -dc ${point}/database-admin.dump.zst | pg_restore --list`);
+    expect(listed).toMatch(/TABLE DATA public messages/);
+    // Its password has gone nowhere but to that server.
+    expect(await host.onHost("grep -rl planted-pw-7731 /root/kept /var/tmp /tmp /run/recovery || true")).toBe(
+      "",
+    );
   });
 });
 

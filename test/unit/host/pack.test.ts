@@ -202,6 +202,62 @@ describe("a backup", { timeout: 60_000 }, () => {
     expect(await listed()).toEqual([[id, "partial"]]);
   });
 
+  describe("of PostgreSQL", () => {
+    const connection = { user: "DB_USER", password: "DB_PASSWORD", host: "DB_HOST", port: "DB_PORT" };
+    const dumped = (environment: string, database: object) => {
+      writeFileSync(inSite("database.env"), environment);
+      const one = {
+        ...{ name: "big", kind: "postgresql", role: "club", database: "club_data", elsewhere: true },
+        ...{ environmentFile: inSite("database.env"), connection },
+        ...database,
+      };
+      const made = pack(
+        request({ databases: [one], uploads: [], data: [], configuration: null }),
+        shims({
+          id: "echo 0",
+          setpriv: `while [[ $1 == --* ]]; do shift; done; exec "$@"`,
+          psql: String.raw`read -r _; echo 0001-1; while read -r line && [[ $line != '\q' ]]; do :; done; echo '{"public.members": 3}'`,
+          pg_dumpall: "echo roles",
+          pg_dump: `if [[ $1 == --version ]]; then echo 15.1; else printf '%s|' "$PGHOST" "$PGPORT" "$PGUSER" "$PGDATABASE" "$(cat "\${PGPASSFILE-/dev/null}")"; fi`,
+        }),
+      );
+      return { ...made, content: () => unpacked(made.id, "database-big.dump").toString() };
+    };
+
+    test.each([
+      [
+        "a server of its own, as its environment file says",
+        "DB_USER=club_app\nDB_PASSWORD='p:a\\ss'\nDB_HOST=10.0.0.5\nDB_PORT=6432\n",
+        {},
+        "10.0.0.5|6432|club_app|club_data|*:*:*:*:p\\:a\\\\ss|",
+      ],
+      [
+        "an address in brackets, in a URL",
+        "DATABASE_URL=postgres://club:p%40ss@[fd00::5]/other\n",
+        { connection: { url: "DATABASE_URL" } },
+        "fd00::5|5432|club|other|*:*:*:*:p@ss|",
+      ],
+      [
+        "this server at another port, where no password is asked for",
+        "DB_USER=club_app\nDB_PASSWORD=pw\nDB_PORT=5433\n",
+        { elsewhere: false },
+        "/var/run/postgresql|5433|postgres|club_data||",
+      ],
+    ])("is asked at %s", (_, environment, database, expected) => {
+      const { status, stderr, content } = dumped(environment, database);
+      expect(status, stderr).toBe(0);
+      expect(content()).toBe(expected);
+    });
+
+    test("lacks it when the environment file does not say where it is", () => {
+      const { status, stderr } = dumped("DATABASE_URL=elsewhere\n", { connection: { url: "DATABASE_URL" } });
+      expect(status).toBe(1);
+      expect(stderr).toContain(
+        `database-big.dump could not be backed up: what ${inSite("database.env")} says of it is not understood`,
+      );
+    });
+  });
+
   test("of a database that is damaged lacks it, and with nothing else there is no point", () => {
     execFileSync("bash", [
       "-c",

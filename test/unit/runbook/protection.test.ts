@@ -76,17 +76,19 @@ test("what is packed is what site.yaml names, by its place on the server", () =>
   });
 });
 
-test("a database of PostgreSQL is dumped as the server's own account", () => {
-  const { site, backups } = siteWith({}, writtenPostgresql);
-  expect(backupSettings(site, backups)).toMatchObject({
-    request: {
-      databases: [
-        {
-          ...{ name: "club", kind: "postgresql", server: "/var/run/postgresql", port: "5432" },
-          ...{ account: "postgres", user: "postgres", database: "club_data" },
-        },
-      ],
-    },
+test.each([
+  ["on the site's server", undefined, false],
+  ["on a server of its own", "own", true],
+])("a database of PostgreSQL is where the site's environment file says: %s", (_, server, elsewhere) => {
+  const databases = writtenPostgresql.databases.map((database) => ({ ...database, server }));
+  const { site, backups } = siteWith({}, { ...writtenPostgresql, databases });
+  expect(backupSettings(site, backups)["request"]).toMatchObject({
+    databases: [
+      {
+        ...{ name: "club", kind: "postgresql", role: "club", database: "club_data", elsewhere },
+        ...{ environmentFile: "/var/www/club/.env", connection: { password: "DB_PASSWORD" } },
+      },
+    ],
   });
 });
 

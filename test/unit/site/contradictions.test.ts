@@ -545,14 +545,6 @@ const cases: [what: string, change: (site: Site) => void, issue: string][] = [
     "backups.path: /etc belongs to the system",
   ],
   [
-    "backups of a database on another server",
-    (site) => {
-      site.backups = backups;
-      site.databases = [{ ...postgresql, server: "own" }];
-    },
-    "databases[0].server: the site's server cannot back up a database on another one",
-  ],
-  [
     "a webhook whose secret is none",
     (site) => (site.alerts = { webhook: "HOOK" }),
     "alerts.webhook: no entry of secrets is named HOOK",
