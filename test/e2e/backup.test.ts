@@ -719,14 +719,12 @@ describe("a living server", { timeout: 300_000 }, () => {
         "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=mail -addext subjectAltName=IP:127.0.0.1 -keyout /srv/mail/key -out /srv/mail/certificate 2>/dev/null",
         `printf %s '${password}' | tee /srv/mail/password >/etc/site-backup/secrets/MAIL`,
         "chown Debian-exim /srv/mail/*",
-        `cat >/etc/exim4/exim4.conf <<'END'\n${exim}\nEND`,
-        "systemctl start exim4",
-        "until (exec 3<>/dev/tcp/127.0.0.1/2587) 2>/dev/null && (exec 3<>/dev/tcp/127.0.0.1/2465) 2>/dev/null; do :; done",
+        `cat >/etc/exim4/exim4.conf <<'END' && systemctl start exim4 && until (exec 3<>/dev/tcp/127.0.0.1/2587) 2>/dev/null && (exec 3<>/dev/tcp/127.0.0.1/2465) 2>/dev/null; do :; done\n${exim}\nEND`,
       ].join(" && "),
     );
     const told = async (smtp: string, secretFile = "/etc/site-backup/secrets") => {
       const said = await host.onHost(
-        `jq '.alerts = {mail: (.alerts.mail + {smtp: "${smtp}", user: "club", password: "MAIL"})}' /etc/site-backup/settings.json >/srv/settings.json && systemd-run --quiet --collect --property=Type=oneshot --property=StandardOutput=file:/srv/heard/test --property=BindReadOnlyPaths=/srv/settings.json:/etc/site-backup/settings.json --property=BindReadOnlyPaths=${secretFile}:/etc/site-backup/secrets --property=RuntimeDirectory=site-watch ${programs}/alert --test || true; cat /srv/heard/test`,
+        `jq '.alerts = {mail: (.alerts.mail + {smtp: "${smtp}", user: "club", password: "MAIL"})}' /etc/site-backup/settings.json >/srv/settings.json && systemd-run --quiet --collect --property=Type=oneshot --property=StandardOutput=truncate:/srv/heard/test --property=BindReadOnlyPaths=/srv/settings.json:/etc/site-backup/settings.json --property=BindReadOnlyPaths=${secretFile}:/etc/site-backup/secrets --property=RuntimeDirectory=site-watch ${programs}/alert --test || true; cat /srv/heard/test`,
       );
       return (JSON.parse(said) as { mail: string | null }).mail;
     };
@@ -744,7 +742,7 @@ describe("a living server", { timeout: 300_000 }, () => {
     expect(await told("smtp://127.0.0.1:2587", "/srv/wrong")).toMatch(/Login denied/);
     // That of the other tests knows no TLS.
     await host.onHost(": >/srv/heard/mail");
-    expect(await told("smtp://127.0.0.1:2525")).toMatch(/SSL/);
+    expect(await told("smtp://127.0.0.1:2525")).toMatch(/STARTTLS not supported/);
     expect(await host.onHost("grep -ci -e auth -e rcpt /srv/heard/mail || true")).toBe("0\n");
     const traces = await host.onHost(
       `journalctl >/tmp/journal; grep -rlF ${planted} /srv/heard /tmp/journal /var/log /run 2>/dev/null || true`,
