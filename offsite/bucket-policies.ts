@@ -80,7 +80,18 @@ export function writerIdentity(store: S3Store): BucketIdentity {
   };
 }
 
-/** The operator: reads all, what was put over too, and puts nothing. */
+/** How a bucket is kept: what `recovery doctor --offsite` compares with what is declared. */
+const looks = [
+  "s3:GetBucketObjectLockConfiguration",
+  "s3:GetBucketOwnershipControls",
+  "s3:GetBucketPolicy",
+  "s3:GetBucketPublicAccessBlock",
+  "s3:GetBucketVersioning",
+  "s3:GetEncryptionConfiguration",
+  "s3:GetLifecycleConfiguration",
+];
+
+/** The operator: reads all, what was put over too, and how the bucket is kept, and puts nothing. */
 export function readerIdentity(store: S3Store): BucketIdentity {
   const arn = bucketArn(store);
   return {
@@ -92,6 +103,7 @@ export function readerIdentity(store: S3Store): BucketIdentity {
         Action: ["s3:ListBucket", "s3:ListBucketVersions"],
         Resource: [arn],
       },
+      { Sid: "Look", Effect: "Allow", Action: looks, Resource: [arn] },
       {
         Sid: "Read",
         Effect: "Allow",

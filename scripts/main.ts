@@ -9,6 +9,7 @@ import { backupCommand } from "./backup.ts";
 import { checkCommand } from "./check.ts";
 import { completionCommand } from "./completion.ts";
 import { configCommand } from "./config.ts";
+import { doctorCommand } from "./doctor.ts";
 import { drillCommand } from "./drill.ts";
 import { keysCommand } from "./keys.ts";
 import { machineCommand } from "./machine.ts";
@@ -45,6 +46,7 @@ for (const command of [
   checkCommand,
   () => completionCommand(program),
   configCommand,
+  doctorCommand,
   drillCommand,
   keysCommand,
   machineCommand,

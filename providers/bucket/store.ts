@@ -50,13 +50,17 @@ const requestSeconds = 15;
 /** With all of its attempts. */
 const operationSeconds = 60;
 
-/** Credentials are taken as AWS' own programs take them, when they are first needed. */
-export async function openStore(
-  { endpoint, region, bucket }: BucketIdentity,
-  cancelled: AbortSignal,
-): Promise<Store> {
+/** Where a bucket is: at AWS, where there is no endpoint. */
+type Place = Pick<BucketIdentity, "region"> & { endpoint?: string | undefined };
+
+/** A client whose every request is bounded in time. Credentials are taken as AWS' own programs take them, when they are first needed, or given. */
+export async function s3Client(
+  { endpoint, region }: Place,
+  credentials?: { accessKeyId: string; secretAccessKey: string },
+): Promise<S3Client> {
   const client = new S3Client({
-    endpoint,
+    ...(endpoint === undefined ? {} : { endpoint }),
+    ...(credentials ? { credentials } : {}),
     region,
     // A server of one's own has no name and no certificate for each bucket.
     forcePathStyle: true,
@@ -71,7 +75,17 @@ export async function openStore(
     responseChecksumValidation: "WHEN_REQUIRED",
   });
   digestAsMd5(client);
-  const Bucket = bucket;
+  return client;
+}
+
+/** Credentials as of s3Client. */
+export async function openStore(
+  { bucket: Bucket, ...place }: Place & Pick<BucketIdentity, "bucket">,
+  cancelled: AbortSignal,
+  credentials?: { accessKeyId: string; secretAccessKey: string },
+): Promise<Store> {
+  const { region } = place;
+  const client = await s3Client(place, credentials);
   const options = () => ({
     abortSignal: AbortSignal.any([cancelled, AbortSignal.timeout(operationSeconds * 1000)]),
   });
@@ -222,7 +236,7 @@ function digestAsMd5(client: S3Client): void {
 }
 
 /** A server, or what stands in front of it, may say back what it was sent. */
-async function withoutSecrets(client: S3Client, error: unknown): Promise<unknown> {
+export async function withoutSecrets(client: S3Client, error: unknown): Promise<unknown> {
   if (!(error instanceof Error)) return error;
   const credentials = await client.config.credentials().catch(() => undefined);
   for (const secret of [credentials?.secretAccessKey, credentials?.sessionToken])

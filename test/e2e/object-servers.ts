@@ -23,6 +23,8 @@ export interface ObjectServers {
     writer: AccessKey;
     /** May do everything, as who makes buckets. */
     administrator: AccessKey;
+    /** Somebody who may do what these statements of a policy allow. A condition of theirs is not asked. */
+    account(...statements: { Action: string[]; Resource: string[] }[]): Promise<AccessKey>;
     /** Puts something under each of the names with the writer's key, past all of our own programs. */
     putAsWriter(...names: string[]): Promise<void>;
   };
@@ -120,6 +122,14 @@ export async function startObjectServers(directory: string): Promise<ObjectServe
     s3: {
       port: s3Port,
       ...keys,
+      account: async (...statements) => {
+        const { accessKeyId, secretAccessKey } = keys.administrator;
+        const allowed = JSON.stringify(statements.map((statement) => ({ Effect: "Allow", ...statement })));
+        const made = await execa(python, [
+          ...["-c", newAccount, s3, certificate, accessKeyId, secretAccessKey, allowed],
+        ]);
+        return JSON.parse(made.stdout) as AccessKey;
+      },
       putAsWriter: async (...names) => {
         const { accessKeyId, secretAccessKey } = keys.writer;
         await execa(python, ["-c", put, s3, certificate, accessKeyId, secretAccessKey, ...names]);
@@ -221,6 +231,16 @@ print(json.dumps({
     "writer": account("writer", ["s3:PutObject", "s3:GetObject"], ["s3:ListBucket"]),
     "administrator": allowed("administrator", [{"Effect": "Allow", "Action": "*", "Resource": "*"}]),
 }))`;
+
+const newAccount = `
+import boto3, json, sys, uuid
+at, certificate, key, secret, statements = sys.argv[1:6]
+iam = boto3.client("iam", endpoint_url=at, verify=certificate, region_name="us-east-1", aws_access_key_id=key, aws_secret_access_key=secret)
+name = str(uuid.uuid4())
+iam.create_user(UserName=name)
+iam.put_user_policy(UserName=name, PolicyName="its", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": json.loads(statements)}))
+made = iam.create_access_key(UserName=name)["AccessKey"]
+print(json.dumps({"accessKeyId": made["AccessKeyId"], "secretAccessKey": made["SecretAccessKey"]}))`;
 
 const put = `
 import boto3, sys

@@ -14,7 +14,7 @@ import { loadSite } from "../../site/load.ts";
 import { startAgent, type ThrowAwayAgent } from "../../ssh/agent.ts";
 import { connect, type SshConnection } from "../../ssh/connection.ts";
 
-const commandLine = fileURLToPath(new URL("../../scripts/recovery.js", import.meta.url));
+export const commandLine = fileURLToPath(new URL("../../scripts/recovery.js", import.meta.url));
 export const say = (line: string) => {
   process.stderr.write(`${line}\n`);
 };

@@ -60,6 +60,7 @@ test("every command of the command line is defined as main.ts adds it", () => {
     "check",
     "completion",
     "config",
+    "doctor",
     "drill",
     "keys",
     "machine",
