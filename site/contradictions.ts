@@ -700,12 +700,7 @@ function evidence({ evidence: section, stores: list, secrets }: ReadableSite): I
   ];
 }
 
-function backups({
-  backups: section,
-  application,
-  stores,
-  restorePoints: points,
-}: ReadableSite): Issue[] {
+function backups({ backups: section, application, stores, restorePoints: points }: ReadableSite): Issue[] {
   if (section === undefined) return [];
   const issues: Issue[] = [];
   if (application !== undefined && section.path.startsWith(`${application.path}/`)) {
