@@ -4,6 +4,7 @@ const order = [
   "ssh",
   "backups",
   "offsite",
+  "servers",
   "damage",
   "runbook",
   "machines",
@@ -15,7 +16,7 @@ const order = [
   "run",
   "scripts",
 ];
-const pure = ["runbook", "offsite", "damage"];
+const pure = ["runbook", "offsite", "servers", "damage"];
 
 /** @type {import('dependency-cruiser').IConfiguration} */
 module.exports = {

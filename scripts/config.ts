@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import { requireObjectives } from "../offsite/require-objectives.ts";
+import { requireServer } from "../servers/server-refusals.ts";
 import { siteJsonSchema } from "../site/json-schema.ts";
 import { loadSite } from "../site/load.ts";
 import { examples } from "./examples.ts";
@@ -16,6 +17,7 @@ export function configCommand(): Command {
     .action(async (options: { site: string; json: boolean }) => {
       const { site, file } = await loadSite(options.site);
       requireObjectives(site);
+      requireServer(site);
       console.log(
         options.json ? JSON.stringify(site, null, 2) : `${file}: ${site.name} is configured without errors`,
       );

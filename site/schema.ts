@@ -776,6 +776,75 @@ const serverSchema = z.strictObject({
     .describe("The least free disk space, beside what the restore point needs."),
 });
 
+const sshKeyOfOperator = z.string().regex(sshPublicKey, "not a public key of ssh, such as ssh-ed25519 AAAA…");
+
+const replacementSchema = z.strictObject({
+  kind: z
+    .literal("aws")
+    .describe("A server of AWS EC2. One of any other cloud is given to `rebuild` by its address."),
+  region: z
+    .string()
+    .regex(/^[a-z]{2}(-[a-z]+)+-[0-9]$/, "not the name of a region, such as eu-central-1")
+    .describe("The region that it is made in. Another one than the lost server's, when that region is lost."),
+  zone: z
+    .string()
+    .regex(/^[a-z]{2}(-[a-z]+)+-[0-9][a-z]$/, "not the name of a zone, such as eu-central-1b")
+    .describe("The zone of that region."),
+  image: z
+    .strictObject({
+      id: z
+        .string()
+        .regex(/^ami-[0-9a-f]{8,17}$/, "not the id of an image, such as ami-0123456789abcdef0")
+        .describe("Its id in that region. `npx recovery server-image` finds it."),
+      release: z.enum(["12", "13"]).describe("The Debian that is in it."),
+      architecture: z.enum(["amd64", "arm64"]).default("amd64").describe("The processors that it is for."),
+    })
+    .describe("The image of Debian that it starts from, by its id: what is made is what was tried."),
+  instance: z
+    .strictObject({
+      type: z
+        .string()
+        .regex(/^[a-z0-9-]+\.[a-z0-9]+$/, "not a type of instance, such as t3.small")
+        .describe("Its type, such as `t3.small`."),
+      cores: z.int().min(1).describe("How many cores that has."),
+      memory: size.describe("How much memory."),
+      architecture: z.enum(["amd64", "arm64"]).default("amd64").describe("The processors that it has."),
+    })
+    .describe("What it is. `npx recovery server-image` tells what a type has."),
+  disk: size.prefault("20GiB").describe("Its root volume, which is encrypted."),
+  operators: z
+    .array(z.string().regex(/^[0-9a-f.:]+\/[0-9]+$/, "not a range of addresses, such as 203.0.113.7/32"))
+    .min(1)
+    .describe("The ranges of addresses that may log in by ssh: yours. Port 80 and 443 are open to all."),
+  key: sshKeyOfOperator.describe("Your public key: with it root logs in, and nobody by a password."),
+  address: z
+    .enum(["kept", "new"])
+    .default("kept")
+    .describe(
+      "`kept`: an Elastic IP that stays across rebuilds, so that DNS need not change. `new`: each server has another.",
+    ),
+  staging: z
+    .strictObject({
+      lifeSpan: duration.prefault("8h").describe("After this time it switches itself off, and is gone."),
+    })
+    .prefault({})
+    .describe("The server of the stack `staging-server`, in a network of its own."),
+  living: z
+    .string()
+    .regex(/^i-[0-9a-f]{8,17}$/, "not the id of an instance, such as i-0123456789abcdef0")
+    .optional()
+    .describe("The id of the server that serves now: `assess` asks AWS how it is."),
+});
+
+const dnsSchema = z.strictObject({
+  kind: z.literal("route53").describe("A hosted zone of AWS Route 53."),
+  zone: z
+    .string()
+    .regex(/^Z[A-Z0-9]+$/, "not the id of a hosted zone, such as Z0123456789ABC")
+    .describe("Its id."),
+  ttl: duration.prefault("60s").describe("How long others may remember the address."),
+});
+
 export const siteSchema = z.strictObject({
   version: z.literal(1).describe("Version of this format."),
   name: name.describe("Name of the site: in stack names, records and messages."),
@@ -816,6 +885,14 @@ export const siteSchema = z.strictObject({
     .optional()
     .describe(
       "Who reads backups whole and restores them for a test, and whose word counts (docs/verification.md).",
+    ),
+  replacement: replacementSchema
+    .optional()
+    .describe("The server that the stack `server` makes when this one is lost (docs/servers.md)."),
+  dns: dnsSchema
+    .optional()
+    .describe(
+      "Where the site's names are changed by the stack `dns` (docs/servers.md). Without it `rebuild` prints the records to change.",
     ),
   evidence: evidenceSchema
     .optional()

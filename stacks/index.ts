@@ -8,10 +8,13 @@ import { type BackupServerOutputs, declareBackupServer, prepareBackupServer } fr
 import { prepareRecovery } from "./prepare.ts";
 import { declareProtection, prepareProtection, type ProtectionOutputs } from "./protection.ts";
 import type { OffsiteOutputs } from "./offsite.ts";
+import type { DnsOutputs } from "./dns.ts";
+import type { ServerOutputs } from "./server.ts";
 import { declareRecovery, hostSession, type RecoveryOutputs } from "./recovery.ts";
 import type { RecoverySettings } from "./settings.ts";
 
-type Outputs = RecoveryOutputs | ProtectionOutputs | BackupServerOutputs | OffsiteOutputs;
+type Outputs =
+  RecoveryOutputs | ProtectionOutputs | BackupServerOutputs | OffsiteOutputs | ServerOutputs | DnsOutputs;
 
 interface Declaring {
   config: pulumi.Config;
@@ -49,6 +52,12 @@ const roles = new Map<string, (declaring: Declaring) => Promise<Outputs>>(
       const prepared = await prepareOffsite(resolve(config.require("site")), say);
       return declareOffsite(prepared, { adopt: config.getBoolean("adopt") === true });
     },
+    server: (declaring: Declaring) => server(declaring, { staging: false }),
+    "staging-server": (declaring: Declaring) => server(declaring, { staging: true }),
+    dns: async ({ config }: Declaring) => {
+      const { declareDns } = await import("./dns.ts");
+      return declareDns(resolve(config.require("site")), config.require("address"));
+    },
   }),
 );
 
@@ -78,6 +87,20 @@ async function declareRole(): Promise<Outputs> {
     );
   }
   return declare({ config: new pulumi.Config(), stack, say: (line) => void pulumi.log.info(line) });
+}
+
+async function server({ config, say }: Declaring, { staging }: { staging: boolean }): Promise<ServerOutputs> {
+  const { declareServer, prepareServer } = await import("./server.ts");
+  const run = config.get("run") ?? "1";
+  if (!/^[A-Za-z0-9-]{1,40}$/.test(run)) {
+    throw new OperatorError(
+      exitCodes.usage,
+      "run in stack config is no name",
+      `it is '${run}', and another name makes another server`,
+      'pulumi config set run "$(date +%Y%m%d)"',
+    );
+  }
+  return declareServer(await prepareServer({ siteFile: resolve(config.require("site")), run, staging }, say));
 }
 
 async function recovery(
