@@ -73,7 +73,7 @@ export class AwsServer extends pulumi.ComponentResource {
       {
         region,
         ...instance,
-        keyName: key.keyName,
+        keyName: key.id,
         vpcSecurityGroupIds: [group.id],
         ...(placed ? { subnetId: placed.subnetId, associatePublicIpAddress: true } : {}),
         tags,

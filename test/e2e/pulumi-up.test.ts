@@ -338,7 +338,7 @@ describe.skipIf(vendors === undefined)("plain pulumi, with nothing but the vendo
     expect(output).toContain(
       [
         "error: the stack elsewhere has no role",
-        "    a stack is named after what it does: recovery, staging, backup, backup-server, offsite, or with the site's name in front: chatbot.recovery",
+        "    a stack is named after what it does: recovery, staging, backup, backup-server, offsite, server, staging-server, dns, or with the site's name in front: chatbot.recovery",
         "    pulumi stack init chatbot.recovery",
       ].join("\n"),
     );

@@ -267,7 +267,7 @@ test.each([
 
 test("a stack whose name says no role is refused with the names that do", async () => {
   await expect(up({}, { stack: "chatbot.production" })).rejects.toThrow(
-    "the stack chatbot.production has no role\na stack is named after what it does: recovery, staging, backup, backup-server, offsite, or with the site's name in front: chatbot.recovery\n",
+    "the stack chatbot.production has no role\na stack is named after what it does: recovery, staging, backup, backup-server, offsite, server, staging-server, dns, or with the site's name in front: chatbot.recovery\n",
   );
 });
 
