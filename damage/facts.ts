@@ -20,8 +20,16 @@ export interface Facts {
   /** Undefined when nothing was shown. */
   certificate?: { error: string | null; daysLeft: number };
   login: LoginFacts;
+  /** What its cloud says of the server, where site.yaml names it. */
+  instance?: InstanceFacts;
   stores: { name: string; error: string | null; points: RestorePoint[] }[];
 }
+
+export type Architecture = "amd64" | "arm64";
+
+/** An instance of AWS EC2, in AWS' own words: `running`, `ok`, `impaired`; or why they were not to be had. */
+export type InstanceFacts =
+  { id: string; state: string; checks: { system: string; instance: string } } | { id: string; error: string };
 
 export type PortState = "open" | "refused" | "silent" | "unreachable";
 

@@ -19,6 +19,7 @@ export function findings(facts: Facts): Finding[] {
   return [
     ...facts.names.map((one) => nameFinding(one, facts)),
     serverFinding(facts),
+    ...instanceFindings(facts),
     ...pageFindings(facts),
     ...certificateFindings(facts),
     ...loginFindings(facts),
@@ -44,6 +45,21 @@ function nameFinding({ name, addresses, error }: Facts["names"][number], { serve
   return server.address === null || addresses.includes(server.address) || !/^[\d.]+$|:/.test(server.address)
     ? ok(subject, shown)
     : warn(subject, `${shown}, and not ${server.address}`);
+}
+
+/** What the cloud says: a server that it has not, or whose hardware fails, comes back by no patience. */
+function instanceFindings({ instance }: Facts): Finding[] {
+  if (instance === undefined) return [];
+  const subject = `server ${instance.id} at AWS`;
+  if ("error" in instance) return [unknown(subject, instance.error)];
+  const { state, checks } = instance;
+  const seen = `${state}; AWS' checks: of its hardware ${checks.system}, of the server ${checks.instance}`;
+  if (["shutting-down", "terminated", "stopping", "stopped"].includes(state)) {
+    return [bad(subject, seen, "complete-failure")];
+  }
+  if (checks.system === "impaired") return [bad(subject, seen, "complete-failure")];
+  if (checks.instance === "impaired") return [bad(subject, seen)];
+  return [state === "running" && checks.system === "ok" ? ok(subject, seen) : warn(subject, seen)];
 }
 
 /** Whether anything at all was heard of the server. */

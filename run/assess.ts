@@ -44,13 +44,14 @@ export async function assessSite(options: AssessOptions): Promise<Assessment> {
     ]);
     return { server: { address: server, ping: answer, ports: states }, ...seen };
   });
-  const [resolved, outside, login, stores] = await Promise.all([
+  const [resolved, outside, login, stores, instance] = await Promise.all([
     names,
     fromOutside,
     target === undefined
       ? ({ state: "not-asked" } as const)
       : told("the host", lookAtHost(site, target, signal)),
     told("backups", Promise.all(site.stores.map((store) => lookAtStore(store, loaded, signal)))),
+    atItsCloud(site),
   ]);
   return assess(
     {
@@ -60,9 +61,17 @@ export async function assessSite(options: AssessOptions): Promise<Assessment> {
       ...outside,
       login,
       stores,
+      ...(instance ? { instance } : {}),
     },
     words(options),
   );
+}
+
+async function atItsCloud({ replacement }: LoadedSite["site"]): Promise<Facts["instance"]> {
+  if (replacement?.living === undefined) return undefined;
+  // The cloud's library takes a second to load: for those who have one there.
+  const { lookAtInstance } = await import("./ec2.ts");
+  return lookAtInstance(replacement.region, replacement.living);
 }
 
 async function lookAtStore(

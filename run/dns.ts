@@ -119,6 +119,13 @@ export function recordsToChange(
   });
 }
 
+/** The command that changes them, where site.yaml says in which zone they are kept; none where nothing is to be changed. Pure. */
+export function changedByStack({ name, dns }: Site, records: readonly string[], address: string): string[] {
+  if (dns === undefined || isIP(address) === 0 || !records.some((line) => line.includes(": set "))) return [];
+  const stack = `--stack ${name}.dns`;
+  return [`which this does: pulumi config set address ${address} ${stack} && pulumi up ${stack}`];
+}
+
 export interface DnsWait {
   names: readonly string[];
   servers: readonly DnsServer[];

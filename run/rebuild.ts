@@ -15,7 +15,7 @@ import { prepareRecovery, recoverablePoints } from "../stacks/prepare.ts";
 import { chooseExecutor } from "./choose-executor.ts";
 import { choose, chooseDatabases } from "./choose.ts";
 import { nextRebuild, readBegun, writeBegun } from "./begun-rebuild.ts";
-import { askDns, dnsServers, namesOf, recordsToChange, waitForDns } from "./dns.ts";
+import { askDns, changedByStack, dnsServers, namesOf, recordsToChange, waitForDns } from "./dns.ts";
 import { fence, planFencing, type FencingPlan } from "./fence.ts";
 import { clockDiffers, lookBeforeRebuild, type HostBeforeRebuild } from "./before-rebuild.ts";
 import { checkBoth, leadSite, lookAtSiteServer } from "./own-database.ts";
@@ -218,7 +218,7 @@ async function onHost(
       ? { led: { site: siteServer.target.address, from: found.now, to: siteServer.address } }
       : {}),
     takesDatabase: elsewhere && only === undefined,
-    dns,
+    dns: [...dns, ...changedByStack(site, dns, target.address)],
     now: new Date(),
   });
   if (!confirmed) return undefined;

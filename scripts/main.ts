@@ -16,6 +16,7 @@ import { machineCommand } from "./machine.ts";
 import { pointsCommand } from "./points.ts";
 import { protectCommand } from "./protect.ts";
 import { rebuildCommand } from "./rebuild.ts";
+import { serverImageCommand } from "./server-image.ts";
 import { statusCommand } from "./status.ts";
 
 const program = new Command("recovery")
@@ -53,10 +54,14 @@ for (const command of [
   pointsCommand,
   protectCommand,
   rebuildCommand,
+  serverImageCommand,
   statusCommand,
 ]) {
   program.addCommand(command());
 }
+
+// What AWS' SDK will want of node one day is for who maintains this, and not for its operator.
+process.env["AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED"] ??= "true";
 
 handOn(program);
 

@@ -147,11 +147,14 @@ export async function startObjectServers(directory: string): Promise<ObjectServe
   };
 }
 
-/** A server that takes what S3 takes, from everybody, by http on a port of this computer's loopback. */
-export async function startOpenS3(): Promise<{ endpoint: string; close(): Promise<void> }> {
+/** A server that takes what S3 and EC2 take, from everybody, by http on a port of this computer's loopback. */
+export async function startOpenS3(
+  environment: Record<string, string> = {},
+): Promise<{ endpoint: string; close(): Promise<void> }> {
   const [python, port] = [await pythonWithMoto(), await freePort()];
   const child = spawn(python, ["-m", "moto.server", "-H", "127.0.0.1", "-p", String(port)], {
     stdio: "ignore",
+    env: { ...process.env, ...environment },
   });
   const endpoint = `http://127.0.0.1:${port}`;
   await execa("curl", [

@@ -47,6 +47,39 @@ const application = (...reasons: string[]) =>
 const other = (...reasons: string[]) =>
   wrong(null, "Something is wrong, and it is none of the disasters", null, null, ...reasons);
 
+describe("a server that its cloud is asked about", () => {
+  const checks = { system: "ok", instance: "ok" };
+  const told = (instance: Facts["instance"]) => {
+    const { findings, verdict } = assess({ ...well, ...(instance ? { instance } : {}) }, words);
+    const found = findings.find(({ subject }) => subject === "server i-1 at AWS");
+    return [found?.level, found?.seen, verdict.scenario ?? verdict.outcome];
+  };
+
+  test.each([
+    ["running", checks, "ok", "well"],
+    ["pending", checks, "warn", "well"],
+    ["terminated", checks, "bad", "complete-failure"],
+    ["stopped", checks, "bad", "complete-failure"],
+    ["running", { system: "impaired", instance: "ok" }, "bad", "complete-failure"],
+    ["running", { system: "initializing", instance: "ok" }, "warn", "well"],
+  ])("%s, with checks %j, is %s", (state, of, level, scenario) => {
+    expect(told({ id: "i-1", state, checks: of })).toEqual([
+      level,
+      `${state}; AWS' checks: of its hardware ${of.system}, of the server ${of.instance}`,
+      scenario,
+    ]);
+  });
+
+  test("is not called well when AWS does not answer, nor is anything else called broken", () => {
+    expect(told({ id: "i-1", error: "CredentialsProviderError: none" })).toEqual([
+      "unknown",
+      "CredentialsProviderError: none",
+      "well",
+    ]);
+    expect(told(undefined)).toEqual([undefined, undefined, "well"]);
+  });
+});
+
 const failedLogin = (kind: Extract<LoginFacts, { state: "failed" }>["kind"], why: string): LoginFacts => ({
   state: "failed",
   kind,

@@ -67,6 +67,7 @@ test("every command of the command line is defined as main.ts adds it", () => {
     "points",
     "protect",
     "rebuild",
+    "server-image",
     "status",
   ]);
 });

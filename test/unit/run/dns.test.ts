@@ -1,7 +1,16 @@
 import { describe, expect, test } from "vitest";
-import { askDns, judgeDns, recordsToChange, waitForDns, type DnsAnswer } from "../../../run/dns.ts";
+import {
+  askDns,
+  changedByStack,
+  judgeDns,
+  recordsToChange,
+  waitForDns,
+  type DnsAnswer,
+} from "../../../run/dns.ts";
 import { exitCodes } from "../../../site/operator-error.ts";
+import { siteSchema } from "../../../site/schema.ts";
 import { nameServer } from "../../e2e/name-server.ts";
+import { written } from "../runbook/small-site.ts";
 
 const own = ["192.0.2.10", "2001:db8::10"];
 const answer = (title: string, name: string, ...addresses: string[]): DnsAnswer => ({
@@ -140,4 +149,15 @@ describe("a real DNS server", () => {
     });
     expect(end).toMatchObject({ name: "AbortError" });
   });
+});
+
+test("where site.yaml says in which zone the names are kept, the command that changes them is told beside what to set", () => {
+  const change = ["club.example.org is 192.0.2.9 (TTL 300 s): set A to 192.0.2.10"];
+  const site = siteSchema.parse({ ...written, dns: { kind: "route53", zone: "Z0123456789ABC" } });
+  expect(changedByStack(site, change, "192.0.2.10")).toEqual([
+    "which this does: pulumi config set address 192.0.2.10 --stack club.dns && pulumi up --stack club.dns",
+  ]);
+  expect(changedByStack(site, ["club.example.org leads to this host"], "192.0.2.10")).toEqual([]);
+  expect(changedByStack(site, change, "web2.example.org")).toEqual([]);
+  expect(changedByStack(siteSchema.parse(written), change, "192.0.2.10")).toEqual([]);
 });

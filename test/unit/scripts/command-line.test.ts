@@ -51,6 +51,7 @@ Exit codes:
       "points",
       "protect",
       "rebuild",
+      "server-image",
       "status",
     ]) {
       expect(stdout).toMatch(new RegExp(`^  ${command} `, "m"));
@@ -76,6 +77,19 @@ Exit codes:
     ["completion", []],
     ["doctor", ["--site <file>", "--offsite", "--json", "--debug"]],
     ["keys", ["--site <file>", "--json", "--debug"]],
+    [
+      "server-image",
+      [
+        "--region <region>",
+        "--type <type>",
+        "--release <number>",
+        "--architecture <architecture>",
+        "--write",
+        "--site <file>",
+        "--json",
+        "--debug",
+      ],
+    ],
     ["status", ["--site <file>", "--host <host>", "--host-key <key>", "--metrics", "--json", "--debug"]],
     ["config check", ["--site <file>", "--json", "--debug"]],
     ["config schema", []],
