@@ -35,6 +35,7 @@ import { bucketDocuments } from "../../offsite/bucket-documents.ts";
 import { backupSettings } from "../../runbook/protection.ts";
 import program from "../../stacks/index.ts";
 import { bucket, declaredSite } from "../unit/offsite/declared-site.ts";
+import { replacement } from "../unit/servers/replacement.ts";
 import { siteFolder } from "../unit/stacks/site-folder.ts";
 import { protectedServer } from "../unit/host/protected-server.ts";
 import { startOpenS3 } from "./object-servers.ts";
@@ -188,19 +189,22 @@ describe("a preview with the real engine", { timeout: 600_000 }, () => {
     await rm(directory, { recursive: true });
   });
 
-  async function preview(of: object): Promise<unknown> {
+  const written = (of: object) => ({
+    stores: [{ ...bucket, ...of }],
+    secrets: ["MONITORING", "BUCKET_WRITER"].map((name) => ({ name, from: "command:false" })),
+  });
+  async function preview(changes: Record<string, unknown>, role = "offsite"): Promise<unknown> {
     const engine = (await findEngine({ allowBuild: true, say })) ?? never();
     const folder = siteFolder({
       backups: {},
-      stores: [{ ...bucket, ...of }],
       restorePoints: { recipients: [`age1${"q".repeat(58)}`], identity: "MONITORING" },
-      secrets: ["MONITORING", "BUCKET_WRITER"].map((name) => ({ name, from: "command:false" })),
+      ...changes,
     });
     try {
       const stack = await openStack({
         engine,
         plugin: { from: "ours", environment: { PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true" } },
-        stackName: "club.offsite",
+        stackName: `club.${role}`,
         directory,
         program: async () => ({ ...(await program()) }),
         config: { site: folder.file },
@@ -216,7 +220,8 @@ describe("a preview with the real engine", { timeout: 600_000 }, () => {
   }
 
   test("refuses a bucket that could not keep what is promised, before it asks for anything of the cloud", async () => {
-    expect(String(await preview({ declared: { archive: "glacier-flexible" }, path: "club*" }))).toContain(
+    const impossible = written({ declared: { archive: "glacier-flexible" }, path: "club*" });
+    expect(String(await preview(impossible))).toContain(
       "the stores that site.yaml declares could not keep what it promises\n" +
         "stores.bucket: in a policy *, ? and $ stand for other characters, and its path is club*\n" +
         "stores.bucket: GLACIER gives monthly backups of more than 30d back after up to 5h, and objectives.rto.databaseCorruption is 2h\n" +
@@ -224,14 +229,44 @@ describe("a preview with the real engine", { timeout: 600_000 }, () => {
     );
   });
 
-  test("of one that can wants the vendor's plugin for AWS, of the version that package.json pins", async () => {
-    const pinned = JSON.parse(await readFile(new URL("../../package.json", import.meta.url), "utf8")) as {
-      dependencies: Record<string, string>;
-    };
-    expect(String(await preview({}))).toContain(
-      `no resource plugin 'pulumi-resource-aws' found in the workspace at version v${pinned.dependencies["@pulumi/aws"] ?? never()}`,
+  test("refuses a server that could not take the lost one's place, and a container that is none of Azure's", async () => {
+    const smaller = { ...replacement, zone: "eu-west-1a", image: { ...replacement.image, release: "13" } };
+    expect(String(await preview({ ...written({}), replacement: smaller }, "server"))).toContain(
+      "the server that site.yaml describes could not take the lost one's place\n" +
+        "replacement: eu-west-1a is no zone of eu-central-1\n" +
+        "replacement: its image is of Debian 13, and server.release is 12\n",
+    );
+    const elsewhere = { ...container, container: "https://club.example.org/backups" };
+    expect(String(await preview(withContainer(elsewhere)))).toContain(
+      "stores.container: an account and a container are made of a URL such as",
     );
   });
+
+  const container = {
+    ...{ kind: "azure-blob", name: "container", path: "club", reader: "READER", writer: "BUCKET_WRITER" },
+    container: "https://photoclub.blob.core.windows.net/backups",
+    declared: { resourceGroup: "club", location: "westeurope" },
+  };
+  const withContainer = (store: object) => {
+    const { secrets } = written({});
+    return { stores: [store], secrets: [...secrets, { name: "READER", from: "command:false" }] };
+  };
+
+  test.each<[string, string, string, Record<string, unknown>]>([
+    ["a bucket", "offsite", "aws", written({})],
+    ["a container", "offsite", "azure-native", withContainer(container)],
+    ["a server", "server", "aws", { ...written({}), replacement }],
+  ])(
+    "of %s that can be wants the vendor's plugin, of the version that package.json pins",
+    async (_, role, plugin, changes) => {
+      const pinned = JSON.parse(await readFile(new URL("../../package.json", import.meta.url), "utf8")) as {
+        dependencies: Record<string, string>;
+      };
+      expect(String(await preview(changes, role))).toContain(
+        `no resource plugin 'pulumi-resource-${plugin}' found in the workspace at version v${pinned.dependencies[`@pulumi/${plugin}`] ?? never()}`,
+      );
+    },
+  );
 });
 
 function never(): never {
