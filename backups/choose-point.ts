@@ -91,6 +91,7 @@ export function newerDatabases(
   before?: Date,
 ): RestorePoint | undefined {
   const time = ({ timeOfData }: RestorePoint) => Date.parse(timeOfData ?? "");
+  if (site.databases.length === 0) return undefined;
   return points
     .filter((one) => one.kind === "database" && objection(one, { before, databaseAlone: true }) === null)
     .filter((one) => time(one) > time(point))

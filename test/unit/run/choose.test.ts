@@ -151,6 +151,13 @@ describe("the databases of a whole site", () => {
     expect(chosen("newest", options)).toEqual({ passedOver: [], said: [] });
   });
 
+  test("are none of a site that has none", () => {
+    const said: string[] = [];
+    const bare = { site: { ...smallSite, databases: [] }, from: "newest" as const };
+    expect(chooseDatabases(full, points, bare, (line) => said.push(line))).toEqual({ passedOver: [] });
+    expect(said).toEqual([]);
+  });
+
   test("are its own when that is asked for, or it is an archive: newer ones are named", () => {
     const named =
       "the databases alone are newer in hourly/06 in disk, with data of 2025-03-01T06:00:00.000Z: when this is done, the same command with --again HOST --only database --point hourly/06 brings them";
