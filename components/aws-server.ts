@@ -14,8 +14,8 @@ import * as pulumi from "@pulumi/pulumi";
 import type { ServerDocuments } from "../servers/server-documents.ts";
 
 /**
- * A server of AWS EC2 for a site to come back on: blank, with Debian, and let in by the operator's key alone. A living one is not replaced
- * because site.yaml names another image since: another `run` makes another server, and what was made before stays as it is.
+ * A server of AWS EC2 for a site to come back on: blank, with Debian, and let in by the operator's key alone. A living one stays as it was made,
+ * whatever site.yaml says since: another `run` makes another server.
  */
 export class AwsServer extends pulumi.ComponentResource {
   readonly instance: pulumi.Output<string>;
@@ -31,7 +31,8 @@ export class AwsServer extends pulumi.ComponentResource {
     super("recovery-stack:index:AwsServer", name, {}, options);
     const own = { parent: this };
     const staging = network !== undefined;
-    const placed = network && networkOf(this, name, { ...network, region, tags });
+    const { availabilityZone } = instance;
+    const placed = network && networkOf(this, name, { ...network, region, availabilityZone, tags });
     const key = new KeyPair(`${name}-key`, { region, ...keyPair, tags }, own);
     const group = new SecurityGroup(
       `${name}-group`,
@@ -80,7 +81,7 @@ export class AwsServer extends pulumi.ComponentResource {
         volumeTags: tags,
       },
       // Who takes a stack down, or names another run, is not to end a server that serves.
-      { ...own, retainOnDelete: !staging, ignoreChanges: ["ami", "userData", "tags", "volumeTags"] },
+      { ...own, retainOnDelete: !staging, ignoreChanges: madeOnce },
     );
     this.instance = server.id;
     if (keepsAddress) {
@@ -102,6 +103,12 @@ export class AwsServer extends pulumi.ComponentResource {
   }
 }
 
+/** What of a living server is as it was made: another value would stop it, or make another in its place. */
+const madeOnce = [
+  ...["ami", "availabilityZone", "instanceType", "keyName", "rootBlockDevice", "subnetId"],
+  ...["tags", "userData", "volumeTags"],
+];
+
 /** A network that has a way to the outside, for packages and backups, and none to any other network. */
 function networkOf(
   parent: pulumi.Resource,
@@ -110,8 +117,11 @@ function networkOf(
     vpc,
     subnet,
     region,
+    availabilityZone,
     tags,
-  }: NonNullable<ServerDocuments["network"]> & Pick<ServerDocuments, "region" | "tags">,
+  }: NonNullable<ServerDocuments["network"]> &
+    Pick<ServerDocuments, "region" | "tags"> &
+    Pick<ServerDocuments["instance"], "availabilityZone">,
 ): { vpcId: pulumi.Output<string>; subnetId: pulumi.Output<string> } {
   const own = { parent };
   const made = new Vpc(`${name}-network`, { region, cidrBlock: vpc, enableDnsHostnames: true, tags }, own);
@@ -121,7 +131,11 @@ function networkOf(
     { region, vpcId: made.id, routes: [{ cidrBlock: "0.0.0.0/0", gatewayId: gateway.id }], tags },
     own,
   );
-  const inside = new Subnet(`${name}-subnet`, { region, vpcId: made.id, cidrBlock: subnet, tags }, own);
+  const inside = new Subnet(
+    `${name}-subnet`,
+    { region, vpcId: made.id, cidrBlock: subnet, availabilityZone, tags },
+    own,
+  );
   new RouteTableAssociation(`${name}-routes`, { region, subnetId: inside.id, routeTableId: table.id }, own);
   return { vpcId: made.id, subnetId: inside.id };
 }

@@ -87,7 +87,9 @@ export function judgeRefusal({ code, status, message }: Answer): Attempt {
  */
 export function judgeInClear(answer: Answer): Attempt {
   const { code, status, message } = answer;
-  const isDeaf = ["ECONNREFUSED", "ECONNRESET", "EPIPE", "EPROTO"].includes(code) || code.startsWith("HPE_");
+  const isDeaf =
+    ["ECONNREFUSED", "ECONNRESET", "EPIPE", "EPROTO", "UND_ERR_SOCKET"].includes(code) ||
+    code.startsWith("HPE_");
   const turnedAway = status !== undefined && [301, 302, 307, 308, 400, 426].includes(status);
   return isDeaf || turnedAway ? { outcome: "refused", because: `${code}: ${message}` } : judgeRefusal(answer);
 }

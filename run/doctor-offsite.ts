@@ -3,7 +3,7 @@ import { secretOf } from "../backups/stores/open-store.ts";
 import { brokenPromises } from "../offsite/broken-promises.ts";
 import { bucketDocuments } from "../offsite/bucket-documents.ts";
 import type { S3Store } from "../offsite/bucket-stay.ts";
-import { forbiddenActs, type ForbiddenActName } from "../offsite/forbidden-acts.ts";
+import { type Attempt, forbiddenActs, type ForbiddenActName } from "../offsite/forbidden-acts.ts";
 import {
   differences,
   documentNames,
@@ -17,6 +17,7 @@ import type { LoadedSite } from "../site/load.ts";
 import { OperatorError } from "../site/operator-error.ts";
 import type { Store } from "../site/schema.ts";
 import { tryForbiddenActs } from "./try-forbidden-acts.ts";
+import { tryForbiddenBlobActs } from "./try-forbidden-blob-acts.ts";
 import type { Finding } from "./finding.ts";
 
 /**
@@ -51,8 +52,12 @@ async function examined(loaded: LoadedSite, store: Store, signal: AbortSignal): 
         {
           about,
           level: "not seen",
-          seen: "the rules of a container are not asked, and nothing is tried there: docs/offsite.md says what to look at in Azure's portal",
+          seen: "how its account keeps it, since no signature of a container may ask for that",
+          next: "pulumi refresh of the stack offsite, or Azure's portal: its immutability policy, and the rules of its lifecycle",
         },
+        ...(store.writer === undefined
+          ? []
+          : told(store, await tryForbiddenBlobActs(store, await secretOf(loaded, store.writer)))),
       ];
     case "ssh":
       return [
@@ -183,9 +188,16 @@ async function attempted(
   writer: { accessKeyId: string; secretAccessKey: string },
   reader: { accessKeyId: string; secretAccessKey: string } | undefined,
 ): Promise<Finding[]> {
-  const about = `store ${store.name}`;
   const elsewhere = await somethingElsewhere(store, reader);
-  const attempts = await tryForbiddenActs(store, { writer, elsewhere });
+  return told(store, await tryForbiddenActs(store, { writer, elsewhere }));
+}
+
+/** What came of the acts, a finding each. */
+function told(
+  { name: store }: Pick<Store, "name">,
+  attempts: Map<ForbiddenActName, Attempt> | { untried: string },
+): Finding[] {
+  const about = `store ${store}`;
   if ("untried" in attempts) {
     return [
       {

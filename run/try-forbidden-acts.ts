@@ -26,7 +26,8 @@ interface Credentials {
 export const probeName = ".recovery-doctor/probe";
 /** Outside of the path, where the server may write nothing. */
 export const strayName = ".recovery-doctor-was-here";
-const content = "npx recovery doctor --offsite tries here what the site's server must not be able to do.\n";
+export const probeContent =
+  "npx recovery doctor --offsite tries here what the site's server must not be able to do.\n";
 
 /** What whoever breaks into the site's server could try with its credentials, and what came of it; `undefined` with the reason when nothing could be tried. */
 export async function tryForbiddenActs(
@@ -57,12 +58,12 @@ export async function tryForbiddenActs(
           ),
     );
     await attempt("write-elsewhere", () =>
-      tried(client, () => client.send(new PutObjectCommand({ Bucket, Key: strayName, Body: content })), {
+      tried(client, () => client.send(new PutObjectCommand({ Bucket, Key: strayName, Body: probeContent })), {
         left: strayName,
       }),
     );
     await attempt("write-in-clear", () =>
-      tried(clear, () => clear.send(new PutObjectCommand({ Bucket, Key, Body: content })), {
+      tried(clear, () => clear.send(new PutObjectCommand({ Bucket, Key, Body: probeContent })), {
         judge: judgeInClear,
       }),
     );
@@ -89,7 +90,9 @@ export async function tryForbiddenActs(
     await attempt("destroy-version", () =>
       VersionId === undefined
         ? Promise.resolve(unversioned)
-        : tried(client, () => client.send(new DeleteObjectCommand(version))),
+        : attempts.get("bypass-lock")?.outcome === "done"
+          ? Promise.resolve({ outcome: "undecided", because: "it is gone by then" })
+          : tried(client, () => client.send(new DeleteObjectCommand(version))),
     );
     await attempt("delete", () => tried(client, () => client.send(new DeleteObjectCommand({ Bucket, Key }))));
     return attempts;
@@ -115,7 +118,7 @@ async function probe(
     });
     await there?.Body?.transformToByteArray();
     if (there) return there.VersionId;
-    await client.send(new PutObjectCommand({ ...object, Body: content }));
+    await client.send(new PutObjectCommand({ ...object, Body: probeContent }));
     const put = await client.send(new GetObjectCommand(object));
     await put.Body?.transformToByteArray();
     return put.VersionId;

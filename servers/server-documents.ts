@@ -86,7 +86,7 @@ function cidr(range: string): { cidrIpv4: string } | { cidrIpv6: string } {
 
 /**
  * What cloud-init does at the first start: root logs in by the operator's key, nobody by a password. JSON is YAML. A staging server switches
- * itself off after its life span, in minutes.
+ * itself off at the end of its life span, which a restart does not put off.
  */
 function userData(key: string, lifeSpanSeconds: number | undefined): string {
   const configuration = {
@@ -99,11 +99,26 @@ function userData(key: string, lifeSpanSeconds: number | undefined): string {
         content:
           "PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin prohibit-password\n",
       },
+      ...(lifeSpanSeconds === undefined ? [] : lifeSpan),
     ],
     runcmd: [
       ["systemctl", "reload", "ssh"],
-      ...(lifeSpanSeconds === undefined ? [] : [["shutdown", "-P", `+${Math.ceil(lifeSpanSeconds / 60)}`]]),
+      ...(lifeSpanSeconds === undefined
+        ? []
+        : [["sh", "/etc/recovery-life-span", String(Math.ceil(lifeSpanSeconds / 60))]]),
     ],
   };
   return `#cloud-config\n${JSON.stringify(configuration, null, 2)}\n`;
 }
+
+/** Its end is a moment, not a time to wait: AWS ends for good what switches itself off. */
+const lifeSpan = [
+  {
+    path: "/etc/systemd/system/recovery-life-span.service",
+    content: "[Unit]\nDescription=The end of this server\n\n[Service]\nExecStart=/usr/sbin/shutdown -P now\n",
+  },
+  {
+    path: "/etc/recovery-life-span",
+    content: `printf '[Timer]\\nOnCalendar=%s UTC\\nPersistent=yes\\n\\n[Install]\\nWantedBy=timers.target\\n' "$(date -u -d "+$1 min" '+%Y-%m-%d %H:%M:%S')" >/etc/systemd/system/recovery-life-span.timer && systemctl enable --now recovery-life-span.timer\n`,
+  },
+];

@@ -10,7 +10,7 @@ export function serverRefusals({ replacement, server }: Site): string[] {
   if (replacement === undefined) return [];
   const { region, zone, image, instance, disk, operators, staging } = replacement;
   const lines = [
-    ...(zone.startsWith(region) ? [] : [`${zone} is no zone of ${region}`]),
+    ...(zone.slice(0, -1) === region ? [] : [`${zone} is no zone of ${region}`]),
     ...(image.release === server.release
       ? []
       : [`its image is of Debian ${image.release}, and server.release is ${server.release}`]),
@@ -33,8 +33,8 @@ export function serverRefusals({ replacement, server }: Site): string[] {
           `its disk is ${formatSize(disk)}, and the site needs ${formatSize(server.disk)} beside ${formatSize(besidesBytes)} for Debian and the restore`,
         ]),
     ...operators
-      .filter((range) => range.endsWith("/0"))
-      .map((range) => `operators has ${range}: everybody could try to log in`),
+      .filter((range) => Number(range.split("/")[1]) < (range.includes(":") ? 32 : 16))
+      .map((range) => `operators has ${range}: half the world could try to log in`),
     ...(staging.lifeSpan >= 600 ? [] : ["a staging server needs more than 10 minutes to be of use"]),
   ];
   return lines.map((line) => `replacement: ${line}`);

@@ -1,5 +1,5 @@
 import { Agent } from "node:https";
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import {
@@ -52,7 +52,7 @@ const storeOf = (reader: AccessKey, writer: AccessKey, more: object = {}) => ({
   ...more,
 });
 
-/** What `recovery doctor` finds, and how it ends. */
+/** What `recovery doctor` finds of a bucket, and how it ends. */
 async function doctor(
   {
     reader,
@@ -60,20 +60,27 @@ async function doctor(
     more,
     backups = {},
   }: { reader: AccessKey; writer: AccessKey; more?: object; backups?: object },
+  line?: string,
+  environment?: Record<string, string>,
+) {
+  const secrets = { BUCKET_READER: reader.secretAccessKey, BUCKET_WRITER: writer.secretAccessKey };
+  return found({ stores: [storeOf(reader, writer, more)], backups }, secrets, line, environment);
+}
+
+async function found(
+  changes: Record<string, unknown>,
+  secrets: Record<string, string>,
   line = typed("npx recovery doctor --offsite"),
   environment: Record<string, string> = {},
 ) {
-  const [readerFile, writerFile] = [join(directory, "reader"), join(directory, "writer")];
-  await writeFile(readerFile, reader.secretAccessKey, { mode: 0o600 });
-  await writeFile(writerFile, writer.secretAccessKey, { mode: 0o600 });
+  for (const [name, value] of Object.entries(secrets))
+    await writeFile(join(directory, name), value, { mode: 0o600 });
   const folder = siteFolder({
-    stores: [storeOf(reader, writer, more)],
-    backups,
     restorePoints: { recipients: [`age1${"q".repeat(58)}`], identity: "MONITORING" },
+    ...changes,
     secrets: [
       ...written.secrets,
-      { name: "BUCKET_READER", from: `file:${readerFile}` },
-      { name: "BUCKET_WRITER", from: `file:${writerFile}` },
+      ...Object.keys(secrets).map((name) => ({ name, from: `file:${join(directory, name)}` })),
     ],
   });
   try {
@@ -84,14 +91,16 @@ async function doctor(
         reject: false,
         env: {
           AWS_CA_BUNDLE: join(directory, "certificate.pem"),
+          NODE_EXTRA_CA_CERTS: join(directory, "certificate.pem"),
           SSL_CERT_FILE: servers.authorities,
           SSH_AUTH_SOCK: "",
           ...environment,
         },
       },
     );
-    for (const secret of [reader.secretAccessKey, writer.secretAccessKey, "planted-passphrase-77"])
-      expect(stdout + stderr).not.toContain(secret);
+    const signatures = Object.values(secrets).map((value) => new URLSearchParams(value).get("sig") ?? value);
+    for (const secret of [...signatures, "planted-passphrase-77"])
+      for (const form of [secret, encodeURIComponent(secret)]) expect(stdout + stderr).not.toContain(form);
     if (stdout === "") throw new Error(stderr);
     const { findings } = JSON.parse(stdout) as { findings: Finding[] };
     const seen = (level: Finding["level"]) =>
@@ -354,6 +363,47 @@ describe("doctor --offsite", { timeout: 120_000 }, () => {
     const { ok, bad } = await doctor({ reader: servers.s3.administrator, writer, more });
     expect(bad).toEqual([]);
     expect(ok[0]).toBe("it keeps versions");
-    expect(await readFile(join(directory, "writer"), "utf8")).toBe(writer.secretAccessKey);
+  });
+
+  test.each([
+    ["rcwl", []],
+    ["rcwdl", [/^the server may delete a backup\. Promised is that the site's server deletes nothing/]],
+  ])(
+    "of a container tries what the writer's signature lets it do, and says what it cannot see: %s",
+    async (permissions, lines) => {
+      const container = `https://127.0.0.1:${servers.azure.port}/devstoreaccount1/kept`;
+      const store = { kind: "azure-blob", name: "container", container, path: "club" };
+      const stores = [{ ...store, reader: "CONTAINER_READER", writer: "CONTAINER_WRITER" }];
+      const secrets = {
+        CONTAINER_READER: servers.azure.reader,
+        CONTAINER_WRITER: servers.azure.token(permissions),
+      };
+      const { ok, bad, notSeen, exitCode } = await found({ stores, backups: {} }, secrets);
+      expect(bad).toEqual(lines.map((line) => expect.stringMatching(line) as string));
+      expect(ok).toEqual([
+        "the server may not write without TLS",
+        ...(lines.length === 0 ? ["the server may not delete a backup"] : []),
+      ]);
+      // The emulator knows no locks.
+      expect(notSeen).toEqual([
+        "how its account keeps it, since no signature of a container may ask for that",
+        expect.stringMatching(/^whether the server may shorten the lock of a backup: /),
+      ]);
+      expect(exitCode).toBe(lines.length === 0 ? 0 : 1);
+    },
+  );
+
+  test("of a container whose signature is no longer good tries nothing", async () => {
+    const container = `https://127.0.0.1:${servers.azure.port}/devstoreaccount1/kept`;
+    const store = { kind: "azure-blob", name: "container", container, path: "club" };
+    const stores = [{ ...store, reader: "CONTAINER_READER", writer: "CONTAINER_WRITER" }];
+    const secrets = { CONTAINER_READER: servers.azure.reader, CONTAINER_WRITER: servers.azure.expired };
+    const { ok, bad } = await found({ stores, backups: {} }, secrets);
+    expect(ok).toEqual([]);
+    expect(bad).toEqual([
+      expect.stringMatching(
+        /^nothing is tried with the writer's credentials: the writer cannot put and read what is its own: Auth/,
+      ),
+    ]);
   });
 });

@@ -28,7 +28,14 @@ export interface ObjectServers {
     /** Puts something under each of the names with the writer's key, past all of our own programs. */
     putAsWriter(...names: string[]): Promise<void>;
   };
-  azure: { port: number; reader: string; writer: string; expired: string };
+  azure: {
+    port: number;
+    reader: string;
+    writer: string;
+    expired: string;
+    /** One with other permissions, as Azure's letters for them. */
+    token(permissions: string): string;
+  };
   close(): Promise<void>;
 }
 export interface AccessKey {
@@ -140,6 +147,7 @@ export async function startObjectServers(directory: string): Promise<ObjectServe
       reader: token("rl", 1),
       writer: token("rcwl", 1),
       expired: token("rcwl", -1),
+      token: (permissions) => token(permissions, 1),
     },
     close: async () => {
       await Promise.all(children.map(ended));

@@ -44,6 +44,11 @@ async function declare(changes: object, staging: boolean) {
 }
 
 const region = "eu-central-1";
+/** Another value would stop a server that serves, or make another in its place. */
+const madeOnce = [
+  ...["ami", "availabilityZone", "instanceType", "keyName", "rootBlockDevice", "subnetId"],
+  ...["tags", "userData", "volumeTags"],
+];
 const own = { parent: "server" };
 
 test("a server is declared as exactly these resources", async () => {
@@ -100,7 +105,7 @@ test("a server is declared as exactly these resources", async () => {
       options: {
         ...own,
         retainOnDelete: true,
-        ignoreChanges: ["ami", "userData", "tags", "volumeTags"],
+        ignoreChanges: madeOnce,
       },
     },
     {
@@ -144,7 +149,10 @@ test("one of staging has a network of its own, no kept address, and goes with it
     },
   ]);
   expect(inputsOf(types.subnet)).toEqual([
-    { region, vpcId: "server-network-id", cidrBlock: "10.255.0.0/24", tags },
+    {
+      ...{ region, vpcId: "server-network-id", cidrBlock: "10.255.0.0/24" },
+      ...{ availabilityZone: "eu-central-1b", tags },
+    },
   ]);
   expect(inputsOf(types.routesOf)).toEqual([
     { region, subnetId: "server-subnet-id", routeTableId: "server-routes-id" },
@@ -158,7 +166,7 @@ test("one of staging has a network of its own, no kept address, and goes with it
   });
   expect(instance?.options).toEqual({
     ...own,
-    ignoreChanges: ["ami", "userData", "tags", "volumeTags"],
+    ignoreChanges: madeOnce,
   });
   expect([...inputsOf(types.address), ...inputsOf(types.association)]).toEqual([]);
 });

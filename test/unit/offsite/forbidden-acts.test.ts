@@ -23,6 +23,8 @@ test.each([
   ["ECONNREFUSED", undefined, "refused"],
   ["ECONNRESET", undefined, "refused"],
   ["HPE_INVALID_CONSTANT", undefined, "refused"],
+  // Of fetch, where the other side hangs up.
+  ["UND_ERR_SOCKET", undefined, "refused"],
   ["PermanentRedirect", 301, "refused"],
   ["Unknown", 400, "refused"],
   ["AccessDenied", 403, "refused"],

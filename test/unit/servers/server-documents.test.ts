@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { regionDependencies } from "../../../servers/region-dependencies.ts";
@@ -67,10 +68,26 @@ test("one of staging is in a network of its own, is seen by the operator alone, 
     { staging: { lifeSpan: "90min" } },
     { staging: true },
   );
-  expect(told(instance.userData)["runcmd"]).toEqual([
+  const { runcmd, write_files: files } = told(instance.userData);
+  expect(runcmd).toEqual([
     ["systemctl", "reload", "ssh"],
-    ["shutdown", "-P", "+90"],
+    ["sh", "/etc/recovery-life-span", "90"],
   ]);
+  const written = new Map(
+    (files as { path: string; content: string }[]).map(({ path, content }) => [path, content]),
+  );
+  expect(written.get("/etc/systemd/system/recovery-life-span.service")).toContain(
+    "ExecStart=/usr/sbin/shutdown -P now\n",
+  );
+  // What it writes is a timer that systemd takes, of a moment in so many minutes, which a restart does not put off.
+  const made = execFileSync(
+    "sh",
+    ["-c", (written.get("/etc/recovery-life-span") ?? "").replace(/>\S+ &&[^]*/, ""), "sh", "90"],
+    { encoding: "utf8" },
+  );
+  const [, moment = ""] = /^\[Timer\]\nOnCalendar=(.*) UTC\nPersistent=yes\n/.exec(made) ?? [];
+  const inMinutes = (Date.parse(`${moment.replace(" ", "T")}Z`) - Date.now()) / 60_000;
+  expect(Math.abs(inMinutes - 90)).toBeLessThan(1);
   expect(instance).toMatchObject({
     instanceInitiatedShutdownBehavior: "terminate",
     disableApiTermination: false,
@@ -101,10 +118,11 @@ test.each([
   ],
   [{ disk: "7GiB" }, ["its disk is 7GiB, and the site needs 4GiB beside 6GiB for Debian and the restore"]],
   [
-    { operators: ["0.0.0.0/0", "::/0"] },
+    { operators: ["0.0.0.0/0", "::/0", "128.0.0.0/1", "198.51.0.0/16", "2001:db8::/32"] },
     [
-      "operators has 0.0.0.0/0: everybody could try to log in",
-      "operators has ::/0: everybody could try to log in",
+      "operators has 0.0.0.0/0: half the world could try to log in",
+      "operators has ::/0: half the world could try to log in",
+      "operators has 128.0.0.0/1: half the world could try to log in",
     ],
   ],
   [{ staging: { lifeSpan: "5min" } }, ["a staging server needs more than 10 minutes to be of use"]],
