@@ -43,6 +43,12 @@ fail_writing() {
   fail "${@:2}"
 }
 
+# start_meanwhile LIST: units that a later step wants, and that take seconds to start. Whether they did, that step asks.
+start_meanwhile() {
+  local at
+  for ((at = 0; at < ${given[$1#]-0}; at++)); do systemctl start --no-block "${given[$1.$at]}" 2>/dev/null || true; done
+}
+
 # folder PATH OWNER GROUP MODE: makes a folder. One that is there is somebody's, such as /srv or /var/log, and stays as it is.
 folder() { [[ -d $1 ]] || install -d -o "$2" -g "$3" -m "$4" "$1"; }
 

@@ -1,7 +1,7 @@
 import type { Site } from "../site/schema.ts";
 import { serverFiles } from "../site/server-files.ts";
 import { checkRequest, servingUnits } from "./checks.ts";
-import { databaseFacts, databaseFiles, hasDatabaseServer, ledTo } from "./databases.ts";
+import { databaseFacts, databaseFiles, databaseUnits, hasDatabaseServer, ledTo } from "./databases.ts";
 import { hostPath } from "./host-path.ts";
 import { packagesOf } from "./packages.ts";
 import { type MemberPoint, membersOf, unpackMembers } from "./member-steps.ts";
@@ -216,6 +216,7 @@ export function planCompleteFailure(request: CompleteFailureRequest): Step[] {
           inputs: {
             sha256: point.archive.sha256,
             manifestSha256: point.manifestSha256,
+            starts: databaseUnits(site),
             members: [
               ...site.databases.map(({ member }) => member),
               ...folders.map(({ member }) => member),
@@ -229,6 +230,7 @@ export function planCompleteFailure(request: CompleteFailureRequest): Step[] {
       : unpackMembers(point, {
           isolated,
           pinned: [...pinned, ...pinnedDatabases],
+          starts: databaseUnits(site),
           folders,
           required: single,
         }),

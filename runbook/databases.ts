@@ -50,6 +50,14 @@ export function databasePackages(site: Site): string[] {
   return [...databaseServers(site), ...tools];
 }
 
+/** The units of the servers that hold a site's databases on its own host, as Debian's packages name them. */
+export function databaseUnits(site: Site): string[] {
+  const version = debianVersions[site.server.release].postgresql;
+  return site.databases.some(({ kind }) => kind === "postgresql")
+    ? [`postgresql@${version}-main.service`]
+    : [];
+}
+
 /** Those of them that are servers: to bring one up to date is to stop it. */
 export function databaseServers(site: Site): string[] {
   const version = debianVersions[site.server.release].postgresql;

@@ -35,9 +35,15 @@ export function membersOf({ members, newerDatabases }: Pick<MemberPoint, "member
  */
 export function unpackMembers(
   { id, members, newerDatabases, identity }: MemberPoint & { id: string },
-  options: { isolated: boolean; pinned: string[]; folders: { path: string }[]; required: string[] },
+  options: {
+    isolated: boolean;
+    pinned: string[];
+    starts: string[];
+    folders: { path: string }[];
+    required: string[];
+  },
 ): PlannedStep {
-  const { isolated, pinned, folders, required } = options;
+  const { isolated, pinned, starts, folders, required } = options;
   const asInput = (list: StoredMember[] = []): Fact[] =>
     list.map(({ name, bytes, unpackedBytes, sha256 }) => ({ name, bytes, unpackedBytes, sha256 }));
   const ofFolders = [...members.data, ...members.uploads];
@@ -51,6 +57,7 @@ export function unpackMembers(
     inputs: {
       from: isolated ? "fetched" : "store",
       identity: identity ?? "",
+      starts,
       inventory: asInput(members.inventory),
       ...(newerDatabases === undefined
         ? {}

@@ -46,12 +46,15 @@ interface ExpectedDatabase {
   files: string[];
   /** Packages that it asks for. */
   packages: string[];
+  /** Units that are started while it is unpacked. */
+  starts: string[];
 }
 
 const sqlite: ExpectedDatabase = {
   facts: { name: "club", kind: "sqlite", path: databasePath, member: "database/club.db.gz" },
   files: [databasePath],
   packages: ["php8.2-sqlite3", "sqlite3"],
+  starts: [],
 };
 
 const staged = (database: ExpectedDatabase): Step[] => [
@@ -237,6 +240,7 @@ function unpack(after: string[], database: ExpectedDatabase): Step {
     inputs: {
       sha256: archiveSha256,
       manifestSha256,
+      starts: database.starts,
       members: [
         database.facts.member,
         "data/app_data.tar.gz",
@@ -350,6 +354,7 @@ function installedLast({ certificates, guards }: Packages): Step[] {
 
 /** The same with the club's data in PostgreSQL. */
 export const postgresql: ExpectedDatabase = {
+  starts: ["postgresql@15-main.service"],
   facts: {
     name: "club",
     kind: "postgresql",

@@ -59,6 +59,7 @@ function unpackMembers(where: Partial<Step>, from: string): Step {
     inputs: {
       from,
       identity: "BACKUP_KEY",
+      starts: [],
       inventory: [inventory],
       configuration: [configuration],
       databases: [{ members: [database] }],
