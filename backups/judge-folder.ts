@@ -71,6 +71,7 @@ export function judgeFolder(
     members,
     unpackedBytes: members.reduce((sum, { unpackedBytes }) => sum + unpackedBytes, 0),
     hostname: null,
+    ...(manifest?.server ? { server: manifest.server } : {}),
   });
 
   if (parsed === null) {

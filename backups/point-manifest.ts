@@ -44,6 +44,8 @@ const manifestSchema = z.strictObject({
   revision: z.string().regex(/^[0-9a-f]{40}$/),
   /** Versions of what made it, by name. */
   tools: z.record(z.string().regex(/^[a-z0-9_-]{1,40}$/), printable),
+  /** The server that it was made on: another that takes its place is to be no smaller. Points of before have none. */
+  server: z.strictObject({ cores: z.int().min(1), memoryBytes: bytes.min(1) }).optional(),
   /** What could not be backed up, a line each. */
   errors: z.array(printable).max(100),
   /** What changed or vanished while it was read, and the like, a line each: the point is whole all the same. */

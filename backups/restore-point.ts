@@ -1,4 +1,5 @@
 import type { DumpVersions } from "./dump-versions.ts";
+import type { PointManifest } from "./point-manifest.ts";
 
 /**
  * What is known of a restore point:
@@ -67,6 +68,8 @@ export interface RestorePoint {
   unpackedBytes: number;
   /** The host that the backup says it was made on. */
   hostname: string | null;
+  /** What that has, where a point of our own format says so. */
+  server?: NonNullable<PointManifest["server"]>;
 }
 
 /**

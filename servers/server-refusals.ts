@@ -40,9 +40,31 @@ export function serverRefusals({ replacement, server }: Site): string[] {
   return lines.map((line) => `replacement: ${line}`);
 }
 
-/** @throws OperatorError (2) with all of them, when there are any */
-export function requireServer(site: Site): void {
-  const refused = serverRefusals(site);
+/** What a server has that a backup was made on. */
+interface LostServer {
+  cores: number;
+  memoryBytes: number;
+}
+
+/** Why it is smaller than the one that is lost: a line each. Of its memory a running system tells less than its provider sells. Pure. */
+export function smallerThan({ replacement }: Site, lost: LostServer | undefined): string[] {
+  if (replacement === undefined || lost === undefined) return [];
+  const { type, cores, memory } = replacement.instance;
+  return [
+    ...(cores >= lost.cores
+      ? []
+      : [`replacement: ${type} has ${cores} cores, and the lost server had ${lost.cores}`]),
+    ...(memory >= lost.memoryBytes
+      ? []
+      : [
+          `replacement: ${type} has ${formatSize(memory)} of memory, and the lost server had ${Math.round(lost.memoryBytes / 1024 ** 2)}MiB`,
+        ]),
+  ];
+}
+
+/** @throws OperatorError (2) with all of them, when there are any; `lost` is what the newest backup tells of the server that it was made on */
+export function requireServer(site: Site, lost?: LostServer): void {
+  const refused = [...serverRefusals(site), ...smallerThan(site, lost)];
   if (refused.length === 0) return;
   throw new OperatorError(
     exitCodes.usage,

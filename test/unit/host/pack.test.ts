@@ -12,7 +12,7 @@ import {
   watch,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
+import { availableParallelism, tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
@@ -110,7 +110,11 @@ describe("a backup", { timeout: 60_000 }, () => {
         (name) => `${name}.zst`,
       ),
     );
-    expect(manifestOf(id)).toMatchObject({ errors: [], warnings: [] });
+    expect(manifestOf(id)).toMatchObject({
+      errors: [],
+      warnings: [],
+      server: { cores: availableParallelism(), memoryBytes: totalmem() },
+    });
     expect(await listed()).toEqual([[id, "complete"]]);
     expect(readdirSync(store).sort()).toEqual([".backup", "daily"]);
     expect(readdirSync(join(store, ".backup"))).toEqual(["lock"]);

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { regionDependencies } from "../../../servers/region-dependencies.ts";
 import { serverDocuments } from "../../../servers/server-documents.ts";
-import { requireServer, serverRefusals } from "../../../servers/server-refusals.ts";
+import { requireServer, serverRefusals, smallerThan } from "../../../servers/server-refusals.ts";
 import { bucket, siteWith } from "../offsite/declared-site.ts";
 import { replacement } from "./replacement.ts";
 
@@ -133,6 +133,19 @@ test.each([
     expect(() => {
       requireServer(site);
     }).toThrow(lines[0]);
+});
+
+test("one that is smaller than what the newest backup was made on is refused", () => {
+  const site = siteOf();
+  const gibibyte = 1024 ** 3;
+  expect(smallerThan(site, { cores: 2, memoryBytes: 1.95 * gibibyte })).toEqual([]);
+  expect(smallerThan(site, undefined)).toEqual([]);
+  expect(smallerThan(siteWith({}), { cores: 64, memoryBytes: 64 * gibibyte })).toEqual([]);
+  expect(() => {
+    requireServer(site, { cores: 4, memoryBytes: 3.9 * gibibyte });
+  }).toThrow(
+    "replacement: t3.small has 2 cores, and the lost server had 4\nreplacement: t3.small has 2GiB of memory, and the lost server had 3994MiB",
+  );
 });
 
 test("a site that describes none is refused nothing", () => {

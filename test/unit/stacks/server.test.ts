@@ -1,6 +1,9 @@
+import { mkdirSync, utimesSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { expect, test, vi } from "vitest";
 import program from "../../../stacks/index.ts";
+import { manifest } from "../backups/manifests.ts";
 import { recordingEngine } from "../components/recording-engine.ts";
 import { replacement } from "../servers/replacement.ts";
 import { siteFolder } from "./site-folder.ts";
@@ -53,6 +56,29 @@ test("the stack server makes one, another for another run, and tells how its hos
   const { instances, outputs } = await up("server", { replacement }, { config: { run: "20260301" } });
   expect(instances).toEqual(["server-20260301"]);
   expect(Object.keys(outputs)).toEqual(["address", "instance", "fingerprint"]);
+});
+
+test("one that is smaller than the server that the newest backup was made on is refused", async () => {
+  const folder = siteFolder({ replacement });
+  const point = join(folder.directory, "backups/daily/20260301T020000Z");
+  mkdirSync(point, { recursive: true });
+  const made = manifest({ server: { cores: 8, memoryBytes: 16 * 1024 ** 3 } });
+  const files = made.members.map(({ name, bytes }): [string, Buffer] => [name, Buffer.alloc(bytes)]);
+  for (const [name, content] of [...files, ["MANIFEST.json", Buffer.from(JSON.stringify(made))] as const]) {
+    writeFileSync(join(point, name), content);
+    utimesSync(join(point, name), new Date("2026-03-01T02:10:05Z"), new Date("2026-03-01T02:10:05Z"));
+  }
+  const engine = await recordingEngine([], { stack: "club.server", preview: true });
+  pulumi.runtime.setAllConfig({ "recovery-stack:site": folder.file });
+  try {
+    await expect(program()).rejects.toThrow(
+      "replacement: t3.small has 2 cores, and the lost server had 8\nreplacement: t3.small has 2GiB of memory, and the lost server had 16384MiB",
+    );
+    await engine.settled();
+    expect(engine.declared).toEqual([]);
+  } finally {
+    folder.remove();
+  }
 });
 
 test("a preview says what is lost with a region", async () => {
