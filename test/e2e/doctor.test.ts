@@ -18,7 +18,7 @@ import {
 } from "@aws-sdk/client-s3";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { findEngine } from "../../engine/find.ts";
+import { type Engine, findEngine } from "../../engine/find.ts";
 import { bucketDocuments } from "../../offsite/bucket-documents.ts";
 import { readerIdentity } from "../../offsite/bucket-policies.ts";
 import { probeName, strayName } from "../../run/try-forbidden-acts.ts";
@@ -126,7 +126,7 @@ beforeAll(async () => {
   await s3.send(new CreateBucketCommand({ Bucket, ObjectLockEnabledForBucket: true }));
   await declare({ isNew: true });
   await s3.send(new PutObjectCommand({ Bucket, Key: "another/MANIFEST.json", Body: "of another site" }));
-}, 300_000);
+});
 
 afterAll(async () => {
   s3.destroy();
@@ -174,9 +174,15 @@ async function declare({ isNew = false } = {}): Promise<void> {
 }
 
 describe("doctor", { timeout: 120_000 }, () => {
+  let engine: Engine;
+  // Built once, in minutes, where there is none.
+  beforeAll(async () => {
+    const found = await findEngine({ allowBuild: true, say });
+    if (!found) throw new Error("no Pulumi engine can be had here");
+    engine = found;
+  });
+
   test("says what of all that a recovery needs is at hand, and is not: secrets, stores, an agent, Pulumi's state and what opens it", async () => {
-    const engine = await findEngine({ allowBuild: true, say });
-    if (!engine) throw new Error("no Pulumi engine can be had here");
     const backend = join(directory, "backend");
     await mkdir(backend);
     const environment = {

@@ -37,7 +37,7 @@ beforeAll(async () => {
   vi.stubEnv("AWS_ENDPOINT_URL", server.endpoint);
   vi.stubEnv("AWS_ACCESS_KEY_ID", "anybody");
   vi.stubEnv("AWS_SECRET_ACCESS_KEY", "anything");
-}, 300_000);
+});
 
 afterAll(async () => {
   await server.close();
