@@ -65,20 +65,24 @@ export interface Answer {
   message: string;
 }
 
-/** Errors of S3 that are about who asks, and tell nothing of what those who are known may do. */
+/** What S3, and Azure, say to somebody whom they know and who may not. Another error may have another cause, and tells nothing. */
+const refusals = new Set(["AccessDenied", "AuthorizationFailure", "AuthorizationPermissionMismatch"]);
+
+/** Errors that are about who asks, and tell nothing of what those who are known may do. */
 const unknownWhoAsks = new Set([
+  "AuthenticationFailed",
   "ExpiredToken",
   "InvalidAccessKeyId",
   "InvalidToken",
+  "RequestExpired",
   "RequestTimeTooSkewed",
   "SignatureDoesNotMatch",
 ]);
 
 /** Whether an error says that the act is not allowed. Pure. */
 export function judgeRefusal({ code, status, message }: Answer): Attempt {
-  const because = `${code}: ${message}`;
-  const refused = (status === 403 || status === 405) && !unknownWhoAsks.has(code);
-  return { outcome: refused ? "refused" : "undecided", because };
+  const refused = status === 403 && refusals.has(code);
+  return { outcome: refused ? "refused" : "undecided", because: `${code}: ${message}` };
 }
 
 /**
@@ -90,6 +94,7 @@ export function judgeInClear(answer: Answer): Attempt {
   const isDeaf =
     ["ECONNREFUSED", "ECONNRESET", "EPIPE", "EPROTO", "UND_ERR_SOCKET"].includes(code) ||
     code.startsWith("HPE_");
-  const turnedAway = status !== undefined && [301, 302, 307, 308, 400, 426].includes(status);
+  const turnedAway =
+    status !== undefined && [301, 302, 307, 308, 400, 426].includes(status) && !unknownWhoAsks.has(code);
   return isDeaf || turnedAway ? { outcome: "refused", because: `${code}: ${message}` } : judgeRefusal(answer);
 }

@@ -39,14 +39,20 @@ export async function examineOffsite(
 
 async function examined(loaded: LoadedSite, store: Store, signal: AbortSignal): Promise<Finding[]> {
   const about = `store ${store.name}`;
+  const seen = async (look: () => Promise<Finding[]>): Promise<Finding[]> => {
+    try {
+      return await look();
+    } catch (error) {
+      if (!(error instanceof OperatorError)) throw error;
+      return [{ about, level: "bad", seen: `${error.what}: ${error.why}`, next: error.next }];
+    }
+  };
   switch (store.kind) {
     case "s3":
-      try {
-        return await examinedBucket(loaded, store, signal);
-      } catch (error) {
-        if (!(error instanceof OperatorError)) throw error;
-        return [{ about, level: "bad", seen: `${error.what}: ${error.why}`, next: error.next }];
-      }
+      return [
+        ...(await seen(() => examinedBucket(loaded, store, signal))),
+        ...(await seen(() => attempted(loaded, store))),
+      ];
     case "azure-blob":
       return [
         {
@@ -55,9 +61,11 @@ async function examined(loaded: LoadedSite, store: Store, signal: AbortSignal): 
           seen: "how its account keeps it, since no signature of a container may ask for that",
           next: "pulumi refresh of the stack offsite, or Azure's portal: its immutability policy, and the rules of its lifecycle",
         },
-        ...(store.writer === undefined
-          ? []
-          : told(store, await tryForbiddenBlobActs(store, await secretOf(loaded, store.writer)))),
+        ...(await seen(async () =>
+          store.writer === undefined
+            ? []
+            : told(store, await tryForbiddenBlobActs(store, await secretOf(loaded, store.writer))),
+        )),
       ];
     case "ssh":
       return [
@@ -75,11 +83,8 @@ async function examined(loaded: LoadedSite, store: Store, signal: AbortSignal): 
 
 async function examinedBucket(loaded: LoadedSite, store: S3Store, signal: AbortSignal): Promise<Finding[]> {
   const about = `store ${store.name}`;
-  const { region, endpoint, bucket, reader, writer } = store;
-  const credentials = reader && {
-    accessKeyId: reader.accessKeyId,
-    secretAccessKey: await secretOf(loaded, reader.secretAccessKey),
-  };
+  const { region, endpoint, bucket } = store;
+  const credentials = await keyOf(loaded, store.reader);
   const living = await openStore({ region, endpoint, bucket }, signal, credentials);
   const live: Documents = {};
   const unread: Finding[] = [];
@@ -104,15 +109,15 @@ async function examinedBucket(loaded: LoadedSite, store: S3Store, signal: AbortS
     ...unread,
     ...documentNames.filter((name) => !isUnread(name)).flatMap((name) => compared(loaded, store, name, live)),
     ...(isUnread("objectLock") || isUnread("lifecycle") ? [] : promised(loaded, store, live)),
-    ...(writer === undefined
-      ? []
-      : await attempted(
-          loaded,
-          store,
-          { ...writer, secretAccessKey: await secretOf(loaded, writer.secretAccessKey) },
-          credentials,
-        )),
   ];
+}
+
+/** An access key with its secret half; without one the environment's is taken. */
+async function keyOf(
+  loaded: LoadedSite,
+  key: S3Store["reader"],
+): Promise<{ accessKeyId: string; secretAccessKey: string } | undefined> {
+  return key && { ...key, secretAccessKey: await secretOf(loaded, key.secretAccessKey) };
 }
 
 const words: Record<DocumentName, string> = {
@@ -182,13 +187,10 @@ const nextOf = ({ declared }: S3Store) =>
     ? "mend the bucket: docs/backups.md says what it must be; or declare it"
     : "pulumi up of the stack offsite";
 
-async function attempted(
-  loaded: LoadedSite,
-  store: S3Store,
-  writer: { accessKeyId: string; secretAccessKey: string },
-  reader: { accessKeyId: string; secretAccessKey: string } | undefined,
-): Promise<Finding[]> {
-  const elsewhere = await somethingElsewhere(store, reader);
+async function attempted(loaded: LoadedSite, store: S3Store): Promise<Finding[]> {
+  const writer = await keyOf(loaded, store.writer);
+  if (writer === undefined) return [];
+  const elsewhere = await somethingElsewhere(store, await keyOf(loaded, store.reader));
   return told(store, await tryForbiddenActs(store, { writer, elsewhere }));
 }
 

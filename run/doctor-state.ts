@@ -64,17 +64,30 @@ export async function examineState(
     site,
     stacksSchema.parse(JSON.parse(listed.stdout)).map(({ name }) => name),
   );
-  const { url } = whoSchema.parse(JSON.parse((await pulumi("whoami", "--json")).stdout));
+  const who = whoSchema.safeParse(parsed((await pulumi("whoami", "--json")).stdout));
+  const url = who.data?.url ?? "";
   const phrase = await passphrase();
   const opened = await Promise.all(
     stacks.map(async (stack): Promise<Finding> => {
       const exported = await pulumi("stack", "export", "--stack", stack);
+      if (exported.exitCode !== 0) {
+        return {
+          about: `stack ${stack}`,
+          level: "bad",
+          seen: `it cannot be read: ${lastLine(exported.stderr) || "pulumi said nothing"}`,
+          next: `pulumi stack export --stack ${stack}`,
+        };
+      }
       const checkpoint = checkpointSchema.safeParse(parsed(exported.stdout)).data;
       return judgePassphrase(stack, checkpoint?.deployment.secrets_providers, phrase);
     }),
   );
   return [
-    { about, level: "ok", seen: `its backend ${url} answers, with ${stacks.length} stacks of this site` },
+    {
+      about,
+      level: "ok",
+      seen: `its backend ${url === "" ? "" : `${url} `}answers, with ${stacks.length} stacks of this site`,
+    },
     ...opened,
     ...judgeBackend(url, site),
     {

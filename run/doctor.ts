@@ -15,11 +15,11 @@ export async function examine(
   { say, signal }: { say: (line: string) => void; signal: AbortSignal },
 ): Promise<Finding[]> {
   const { site } = loaded;
+  // Before the stores, which ask for theirs: two questions of a password manager at once are answered wrongly.
+  const secrets = await inOrder(site.secrets, ({ name }) =>
+    found(`secret ${name}`, "it can be read", () => readSecrets(loaded, [name])),
+  );
   const told = await Promise.all([
-    // One after the other: two questions of a password manager at once are answered wrongly.
-    inOrder(site.secrets, ({ name }) =>
-      found(`secret ${name}`, "it can be read", () => readSecrets(loaded, [name])),
-    ),
     Promise.all(
       site.stores.map((store) =>
         found(`store ${store.name}`, "it can be listed", async () => {
@@ -30,7 +30,7 @@ export async function examine(
     agent(),
     examineState(site, { say, signal }),
   ]);
-  return told.flat();
+  return [...secrets, ...told.flat()];
 }
 
 async function inOrder<Item, Result>(

@@ -65,6 +65,7 @@ export async function tryForbiddenActs(
     await attempt("write-in-clear", () =>
       tried(clear, () => clear.send(new PutObjectCommand({ Bucket, Key, Body: probeContent })), {
         judge: judgeInClear,
+        left: `another version of ${probeName}`,
       }),
     );
     await attempt("shorten-lock", () =>
@@ -94,7 +95,11 @@ export async function tryForbiddenActs(
           ? Promise.resolve({ outcome: "undecided", because: "it is gone by then" })
           : tried(client, () => client.send(new DeleteObjectCommand(version))),
     );
-    await attempt("delete", () => tried(client, () => client.send(new DeleteObjectCommand({ Bucket, Key }))));
+    await attempt("delete", () =>
+      tried(client, () => client.send(new DeleteObjectCommand({ Bucket, Key })), {
+        left: `a marker of the deletion of ${probeName}`,
+      }),
+    );
     return attempts;
   } finally {
     client.destroy();

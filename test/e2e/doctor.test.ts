@@ -280,15 +280,23 @@ describe("doctor --offsite", { timeout: 120_000 }, () => {
       ],
     ],
     [
+      "get past a lock",
+      { Action: ["s3:DeleteObjectVersion", "s3:BypassGovernanceRetention"], Resource: [`${arn}/club/*`] },
+      ["the server may delete a version past its lock. Promised is that the site's server gets past no lock"],
+    ],
+    [
       "delete",
       { Action: ["s3:DeleteObject"], Resource: [`${arn}/club/*`] },
-      ["the server may delete a backup. Promised is that the site's server deletes nothing"],
+      [
+        "the server may delete a backup, and left a marker of the deletion of .recovery-doctor/probe there. Promised is that the site's server deletes nothing",
+      ],
     ],
   ])("says in a line of its own what a writer may do too much: %s", async (_, statement, lines) => {
     const writer = await account(writes, statement);
     const { bad, notSeen, exitCode } = await doctor({ reader: servers.s3.administrator, writer });
     expect(bad).toEqual(lines.map((line) => expect.stringContaining(line) as string));
-    expect(notSeen).toEqual([]);
+    // What one act removed, the next cannot be tried on.
+    expect(notSeen.filter((line) => !line.endsWith("it is gone by then"))).toEqual([]);
     expect(exitCode).toBe(1);
   });
 
@@ -373,7 +381,12 @@ describe("doctor --offsite", { timeout: 120_000 }, () => {
 
   test.each([
     ["rcwl", []],
-    ["rcwdl", [/^the server may delete a backup\. Promised is that the site's server deletes nothing/]],
+    [
+      "rcwdl",
+      [
+        /^the server may delete a backup(, and left .*)?\. Promised is that the site's server deletes nothing/,
+      ],
+    ],
   ])(
     "of a container tries what the writer's signature lets it do, and says what it cannot see: %s",
     async (permissions, lines) => {

@@ -5,14 +5,16 @@ const answer = (code: string, status?: number): Answer => ({ code, status, messa
 
 test.each([
   ["AccessDenied", 403, "refused"],
-  ["AllAccessDisabled", 403, "refused"],
-  ["MethodNotAllowed", 405, "refused"],
+  ["AuthorizationPermissionMismatch", 403, "refused"],
   // It does not know who asks: that tells nothing of what the writer may do.
   ["SignatureDoesNotMatch", 403, "undecided"],
   ["InvalidAccessKeyId", 403, "undecided"],
   ["ExpiredToken", 403, "undecided"],
-  // It may look, and there is nothing.
+  ["AuthenticationFailed", 403, "undecided"],
+  // It may, and what it asked for is frozen, or is not there.
+  ["InvalidObjectState", 403, "undecided"],
   ["NoSuchKey", 404, "undecided"],
+  ["MethodNotAllowed", 405, "undecided"],
   ["InternalError", 500, "undecided"],
   ["ECONNREFUSED", undefined, "undecided"],
 ])("%s with status %s is %s", (code, status, outcome) => {
@@ -29,6 +31,7 @@ test.each([
   ["Unknown", 400, "refused"],
   ["AccessDenied", 403, "refused"],
   ["SignatureDoesNotMatch", 403, "undecided"],
+  ["ExpiredToken", 400, "undecided"],
   ["ETIMEDOUT", undefined, "undecided"],
   ["ENOTFOUND", undefined, "undecided"],
 ])("without TLS %s with status %s is %s", (code, status, outcome) => {
