@@ -42,7 +42,8 @@ export class AwsServer extends pulumi.ComponentResource {
         ...(placed ? { vpcId: placed.vpcId } : {}),
         tags,
       },
-      own,
+      // Without it a server that serves would be cut off: with it a stack that has one is not taken down.
+      { ...own, protect: !staging },
     );
     for (const { name: rule, port, ...range } of ingress) {
       new SecurityGroupIngressRule(
@@ -93,7 +94,7 @@ export class AwsServer extends pulumi.ComponentResource {
       new EipAssociation(
         `${name}-address`,
         { region, allocationId: kept.id, instanceId: server.id, allowReassociation: true },
-        own,
+        { ...own, retainOnDelete: true },
       );
       this.address = kept.publicIp;
     } else {

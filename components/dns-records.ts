@@ -10,7 +10,7 @@ export interface DnsRecordsArgs {
   ttlSeconds: number;
 }
 
-/** The names of a site, led to one address in Route 53. They outlive the stack: a site without a name is lost too. */
+/** The names of a site, led to one address in Route 53. They are protected: a site without a name is lost too. */
 export class DnsRecords extends pulumi.ComponentResource {
   constructor(name: string, args: DnsRecordsArgs, options?: pulumi.ComponentResourceOptions) {
     super("recovery-stack:index:DnsRecords", name, {}, options);
@@ -27,7 +27,7 @@ export class DnsRecords extends pulumi.ComponentResource {
           // What leads to the lost server is there already.
           allowOverwrite: true,
         },
-        { parent: this, retainOnDelete: true },
+        { parent: this, protect: true },
       );
     }
     this.registerOutputs({});

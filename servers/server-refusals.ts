@@ -34,7 +34,7 @@ export function serverRefusals({ replacement, server }: Site): string[] {
         ]),
     ...operators
       .filter((range) => Number(range.split("/")[1]) < (range.includes(":") ? 32 : 16))
-      .map((range) => `operators has ${range}: half the world could try to log in`),
+      .map((range) => `operators has ${range}: too many could try to log in`),
     ...(staging.lifeSpan >= 600 ? [] : ["a staging server needs more than 10 minutes to be of use"]),
   ];
   return lines.map((line) => `replacement: ${line}`);

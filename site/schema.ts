@@ -813,7 +813,7 @@ const replacementSchema = z.strictObject({
     .describe("What it is. `npx recovery server-image` tells what a type has."),
   disk: size.prefault("20GiB").describe("Its root volume, which is encrypted."),
   operators: z
-    .array(z.string().regex(/^[0-9a-f.:]+\/[0-9]+$/, "not a range of addresses, such as 203.0.113.7/32"))
+    .array(z.union([z.cidrv4(), z.cidrv6()], "not a range of addresses, such as 203.0.113.7/32"))
     .min(1)
     .describe("The ranges of addresses that may log in by ssh: yours. Port 80 and 443 are open to all."),
   key: sshKeyOfOperator.describe("Your public key: with it root logs in, and nobody by a password."),

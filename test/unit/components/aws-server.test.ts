@@ -82,7 +82,7 @@ test("a server is declared as exactly these resources", async () => {
       type: types.group,
       name: "server-group",
       inputs: { region, description: "What a site serves, and its operator's ssh", tags },
-      options: own,
+      options: { ...own, protect: true },
     },
     rule("ssh-1", 22, { cidrIpv4: "203.0.113.7/32" }),
     rule("http-1", 80, { cidrIpv4: "0.0.0.0/0" }),
@@ -123,7 +123,7 @@ test("a server is declared as exactly these resources", async () => {
         instanceId: "server-1-id",
         allowReassociation: true,
       },
-      options: own,
+      options: { ...own, retainOnDelete: true },
     },
   ];
   const byName = (list: typeof expected) =>
@@ -200,7 +200,7 @@ test.each([
       inputs: {
         ...{ zoneId: "Z0123456789ABC", name, type, ttl: 60, records: [address], allowOverwrite: true },
       },
-      options: { parent: "names", retainOnDelete: true },
+      options: { parent: "names", protect: true },
     })),
   ]);
 });

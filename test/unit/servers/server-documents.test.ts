@@ -120,9 +120,9 @@ test.each([
   [
     { operators: ["0.0.0.0/0", "::/0", "128.0.0.0/1", "198.51.0.0/16", "2001:db8::/32"] },
     [
-      "operators has 0.0.0.0/0: half the world could try to log in",
-      "operators has ::/0: half the world could try to log in",
-      "operators has 128.0.0.0/1: half the world could try to log in",
+      "operators has 0.0.0.0/0: too many could try to log in",
+      "operators has ::/0: too many could try to log in",
+      "operators has 128.0.0.0/1: too many could try to log in",
     ],
   ],
   [{ staging: { lifeSpan: "5min" } }, ["a staging server needs more than 10 minutes to be of use"]],
@@ -147,6 +147,13 @@ test("one that is smaller than what the newest backup was made on is refused", (
     "replacement: t3.small has 2 cores, and the lost server had 4\nreplacement: t3.small has 2GiB of memory, and the lost server had 3994MiB",
   );
 });
+
+test.each(["999.1.1.1/32", "203.0.113.7/99", "203.0.113.7", "2001:db8::/129", "everybody/0"])(
+  "%s is no range of addresses",
+  (range) => {
+    expect(() => siteOf({ operators: [range] })).toThrow("not a range of addresses, such as 203.0.113.7/32");
+  },
+);
 
 test("a site that describes none is refused nothing", () => {
   expect(serverRefusals(siteWith({}))).toEqual([]);
