@@ -34,7 +34,19 @@ export async function examineOffsite(
     say(`looking at the store ${store.name}`);
     findings.push(...(await examined(loaded, store, signal)));
   }
-  return findings;
+  return [
+    ...findings,
+    ...(loaded.site.evidence === undefined
+      ? []
+      : [
+          {
+            about: "evidence",
+            level: "not seen" as const,
+            seen: "how the bucket of verdicts and records is kept",
+            next: "pulumi refresh of the stack offsite, where it made it",
+          },
+        ]),
+  ];
 }
 
 async function examined(loaded: LoadedSite, store: Store, signal: AbortSignal): Promise<Finding[]> {

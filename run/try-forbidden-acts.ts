@@ -118,7 +118,8 @@ async function probe(
   try {
     // It is locked for as long as a backup: one is enough.
     const there = await client.send(new GetObjectCommand(object)).catch((error: unknown) => {
-      if (statusOf(error) === 404) return undefined;
+      // Who may not list is told 403 of what is not there.
+      if ([403, 404].includes(statusOf(error) ?? 0)) return undefined;
       throw error;
     });
     await there?.Body?.transformToByteArray();
