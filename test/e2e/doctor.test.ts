@@ -347,6 +347,14 @@ describe("doctor --offsite", { timeout: 120_000 }, () => {
     expect(exitCode).toBe(1);
   });
 
+  test("says that the bucket has no policy, where that is not accepted", async () => {
+    const more = { declared: {} };
+    const { bad } = await doctor({ reader: servers.s3.administrator, writer: await account(writes), more });
+    expect(bad).toEqual([
+      "its policy: there is none. Promised is that the bucket refuses what its policy denies, such as access without TLS: only the rights of each key limit what is done with it",
+    ]);
+  });
+
   test("calls nothing refused of somebody who can do nothing, and nothing well that it may not see", async () => {
     const stranger = { accessKeyId: "AKIASTRANGER", secretAccessKey: "planted-stranger-91" };
     const { ok, bad, notSeen, exitCode } = await doctor({ reader: servers.s3.reader, writer: stranger });
