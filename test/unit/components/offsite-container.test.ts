@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import * as pulumi from "@pulumi/pulumi";
 import { OffsiteContainer } from "../../../components/offsite-container.ts";
-import type { ContainerDocuments } from "../../../offsite/container-documents.ts";
+import { containerDocuments } from "../../../offsite/container-documents.ts";
+import { declaredContainer } from "../offsite/declared-site.ts";
 import { recordingEngine } from "./recording-engine.ts";
 
 const component = "recovery-stack:index:OffsiteContainer";
@@ -13,48 +14,8 @@ const types = {
   lock: "azure-native:authorization:ManagementLockByScope",
 };
 
-const documents: ContainerDocuments = {
-  resourceGroup: "club",
-  account: {
-    accountName: "photoclub",
-    location: "westeurope",
-    kind: "StorageV2",
-    sku: { name: "Standard_ZRS" },
-    minimumTlsVersion: "TLS1_2",
-    enableHttpsTrafficOnly: true,
-    allowBlobPublicAccess: false,
-    allowCrossTenantReplication: false,
-    allowSharedKeyAccess: true,
-    immutableStorageWithVersioning: {
-      enabled: true,
-      immutabilityPolicy: {
-        state: "Unlocked",
-        immutabilityPeriodSinceCreationInDays: 365,
-        allowProtectedAppendWrites: false,
-      },
-    },
-  },
-  service: {
-    isVersioningEnabled: true,
-    deleteRetentionPolicy: { enabled: true, days: 7 },
-    containerDeleteRetentionPolicy: { enabled: true, days: 7 },
-  },
-  container: { containerName: "backups", publicAccess: "None" },
-  rules: [
-    {
-      name: "hourly",
-      type: "Lifecycle",
-      enabled: true,
-      definition: {
-        filters: { blobTypes: ["blockBlob"], prefixMatch: ["backups/club/hourly/"] },
-        actions: {
-          baseBlob: { delete: { daysAfterCreationGreaterThan: 365 } },
-          version: { delete: { daysAfterCreationGreaterThan: 365 } },
-        },
-      },
-    },
-  ],
-};
+const { site, store } = declaredContainer();
+const documents = containerDocuments(site, store);
 
 test("a container is declared as exactly these resources, which outlive the stack", async () => {
   const engine = await recordingEngine([component, ...Object.values(types)]);

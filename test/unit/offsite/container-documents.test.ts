@@ -1,33 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { DeclaredContainer } from "../../../offsite/bucket-stay.ts";
 import { containerDocuments } from "../../../offsite/container-documents.ts";
 import { containerRefusals, declaredContainers } from "../../../offsite/container-refusals.ts";
-import type { Site } from "../../../site/schema.ts";
-import { written } from "../runbook/small-site.ts";
-import { siteWith } from "./declared-site.ts";
-
-const container = {
-  ...{ kind: "azure-blob", name: "container", path: "club", reader: "READER", writer: "WRITER" },
-  container: "https://photoclub.blob.core.windows.net/backups",
-  declared: { resourceGroup: "club", location: "westeurope" },
-};
-const secrets = [
-  ...written.secrets,
-  { name: "READER", from: "command:false" },
-  { name: "WRITER", from: "command:false" },
-];
-const declaring = (stores: object[], changes: object = {}): Site => siteWith({ secrets, stores, ...changes });
-
-function declared(store: object = {}, changes: object = {}): { site: Site; store: DeclaredContainer } {
-  const site = declaring([{ ...container, ...store }], changes);
-  const [only] = declaredContainers(site);
-  if (!only) throw new Error("no container is declared");
-  return { site, store: only };
-}
+import { container, declaredContainer, declaring } from "./declared-site.ts";
 
 const documentsOf = (store: object = {}, changes: object = {}) => {
-  const made = declared(store, changes);
+  const made = declaredContainer(store, changes);
   return containerDocuments(made.site, made.store);
 };
 
@@ -109,16 +87,16 @@ test.each([
   ["https://photoclub.blob.core.windows.net/a/b", "and it is https://photoclub.blob.core.windows.net/a/b"],
   ["https://photoclub.blob.core.windows.net/-a-", "and it is https://photoclub.blob.core.windows.net/-a-"],
 ])("no account is made of the URL %s", (url, line) => {
-  expect(containerRefusals(declared({ container: url }).site)).toEqual([
+  expect(containerRefusals(declaredContainer({ container: url }).site)).toEqual([
     expect.stringContaining(`stores.container: an account and a container are made of a URL such as`),
   ]);
-  expect(containerRefusals(declared({ container: url }).site)[0]).toContain(line);
+  expect(containerRefusals(declaredContainer({ container: url }).site)[0]).toContain(line);
 });
 
 test.each(["https://club.blob.core.usgovcloudapi.net/kept", "https://club.blob.core.chinacloudapi.cn/kept"])(
   "an account of a cloud of its own is one: %s",
   (url) => {
-    expect(containerRefusals(declared({ container: url }).site)).toEqual([]);
+    expect(containerRefusals(declaredContainer({ container: url }).site)).toEqual([]);
     expect(documentsOf({ container: url })).toMatchObject({
       account: { accountName: "club" },
       container: { containerName: "kept" },
@@ -127,12 +105,12 @@ test.each(["https://club.blob.core.usgovcloudapi.net/kept", "https://club.blob.c
 );
 
 test("what nothing is sent to, what is kept longer than Azure locks, and two in one account are refused", () => {
-  expect(containerRefusals(declared({ writer: undefined }).site)).toEqual([
+  expect(containerRefusals(declaredContainer({ writer: undefined }).site)).toEqual([
     expect.stringContaining("stores.container: no backups are sent there"),
   ]);
-  expect(containerRefusals(declared({}, { backups: { monthly: { keep: "146001d" } } }).site)).toEqual([
-    "stores.container: Azure locks nothing for longer than 146000d, and backups are kept 146001d",
-  ]);
+  expect(
+    containerRefusals(declaredContainer({}, { backups: { monthly: { keep: "146001d" } } }).site),
+  ).toEqual(["stores.container: Azure locks nothing for longer than 146000d, and backups are kept 146001d"]);
   const second = {
     ...container,
     name: "second",
