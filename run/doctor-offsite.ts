@@ -99,13 +99,13 @@ async function examinedBucket(loaded: LoadedSite, store: S3Store, signal: AbortS
   const credentials = await keyOf(loaded, store.reader);
   const living = await openStore({ region, endpoint, bucket }, signal, credentials);
   const live: Documents = {};
-  const unread: Finding[] = [];
+  const unread = new Map<DocumentName, Finding>();
   try {
     for (const name of documentNames) {
       try {
         Object.assign(live, { [name]: await living.read(name) });
       } catch (error) {
-        unread.push({
+        unread.set(name, {
           about,
           level: "not seen",
           seen: `its ${words[name]} cannot be read: ${messageOf(error)}`,
@@ -116,11 +116,12 @@ async function examinedBucket(loaded: LoadedSite, store: S3Store, signal: AbortS
   } finally {
     living.close();
   }
-  const isUnread = (name: DocumentName) => unread.some(({ seen }) => seen.startsWith(`its ${words[name]} `));
   return [
-    ...unread,
-    ...documentNames.filter((name) => !isUnread(name)).flatMap((name) => compared(loaded, store, name, live)),
-    ...(isUnread("objectLock") || isUnread("lifecycle") ? [] : promised(loaded, store, live)),
+    ...unread.values(),
+    ...documentNames
+      .filter((name) => !unread.has(name))
+      .flatMap((name) => compared(loaded, store, name, live)),
+    ...(unread.has("objectLock") || unread.has("lifecycle") ? [] : promised(loaded, store, live)),
   ];
 }
 
@@ -159,11 +160,9 @@ function compared(loaded: LoadedSite, store: S3Store, name: DocumentName, live: 
     return [{ about, level: "ok", seen: `its ${words[name]}: ${weak}` }];
   }
   const [difference = "it is another"] = differences(name, declared, live[name]);
-  const lines = [
-    difference.replace(/^it was put, and the server has none when it is asked$/, "there is none"),
-  ];
+  const line = difference.replace(/^it was put, and the server has none when it is asked$/, "there is none");
   return weakeningsIn(name, declared, live[name]).map((weakening) =>
-    broken(store, `its ${words[name]}: ${lines.join("; ")}`, weakenings[weakening]),
+    broken(store, `its ${words[name]}: ${line}`, weakenings[weakening]),
   );
 }
 
@@ -223,7 +222,7 @@ function told(
     ];
   }
   return [...attempts].map(([name, attempt]) => {
-    const { name: act, promise, consequence } = forbiddenActs[name satisfies ForbiddenActName];
+    const { name: act, promise, consequence } = forbiddenActs[name];
     switch (attempt.outcome) {
       case "refused":
         return { about, level: "ok", seen: `the server may not ${act}` };

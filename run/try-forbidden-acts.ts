@@ -29,7 +29,7 @@ export const strayName = ".recovery-doctor-was-here";
 export const probeContent =
   "npx recovery doctor --offsite tries here what the site's server must not be able to do.\n";
 
-/** What whoever breaks into the site's server could try with its credentials, and what came of it; `undefined` with the reason when nothing could be tried. */
+/** What whoever breaks into the site's server could try with its credentials, and what came of it; why not, when nothing could be tried. */
 export async function tryForbiddenActs(
   store: S3Store,
   { writer, elsewhere }: { writer: Credentials; elsewhere: string | undefined },
