@@ -239,11 +239,11 @@ function told(
   });
 }
 
-/** The name of an object that is not under the store's path, if there is one that the operator sees. */
+/** The name of an object that is not under the store's path; why none is known, where the operator sees none. */
 async function somethingElsewhere(
   { region, endpoint, bucket, path }: S3Store,
   reader: { accessKeyId: string; secretAccessKey: string } | undefined,
-): Promise<string | undefined> {
+): Promise<{ key: string } | { unknown: string }> {
   const client = await s3Client({ region, endpoint }, reader);
   try {
     const [before, after] = await Promise.all(
@@ -252,12 +252,13 @@ async function somethingElsewhere(
         client.send(new ListObjectsV2Command({ Bucket: bucket, ...where })),
       ),
     );
-    return [before, after]
+    const [key] = [before, after]
       .flatMap((listed) => listed?.Contents ?? [])
-      .flatMap(({ Key }) => (Key === undefined || Key.startsWith(`${path}/`) ? [] : [Key]))[0];
+      .flatMap(({ Key }) => (Key === undefined || Key.startsWith(`${path}/`) ? [] : [Key]));
+    return key === undefined ? { unknown: "there is nothing outside its path to read" } : { key };
   } catch (error) {
-    await withoutSecrets(client, error);
-    return undefined;
+    const why = messageOf(await withoutSecrets(client, error));
+    return { unknown: `what is outside its path cannot be listed: ${why}` };
   } finally {
     client.destroy();
   }

@@ -32,7 +32,7 @@ export const probeContent =
 /** What whoever breaks into the site's server could try with its credentials, and what came of it; why not, when nothing could be tried. */
 export async function tryForbiddenActs(
   store: S3Store,
-  { writer, elsewhere }: { writer: Credentials; elsewhere: string | undefined },
+  { writer, elsewhere }: { writer: Credentials; elsewhere: { key: string } | { unknown: string } },
 ): Promise<Map<ForbiddenActName, Attempt> | { untried: string }> {
   const { bucket: Bucket, path, region, endpoint } = store;
   const Key = `${path}/${probeName}`;
@@ -51,10 +51,10 @@ export async function tryForbiddenActs(
       tried(client, () => client.send(new ListObjectsV2Command({ Bucket, Prefix: "", MaxKeys: 1 }))),
     );
     await attempt("read-elsewhere", () =>
-      elsewhere === undefined
-        ? Promise.resolve({ outcome: "undecided", because: "there is nothing outside its path to read" })
+      "unknown" in elsewhere
+        ? Promise.resolve({ outcome: "undecided", because: elsewhere.unknown })
         : tried(client, () =>
-            client.send(new GetObjectCommand({ Bucket, Key: elsewhere, Range: "bytes=0-0" })),
+            client.send(new GetObjectCommand({ Bucket, Key: elsewhere.key, Range: "bytes=0-0" })),
           ),
     );
     await attempt("write-elsewhere", () =>

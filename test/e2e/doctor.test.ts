@@ -377,6 +377,11 @@ describe("doctor --offsite", { timeout: 120_000 }, () => {
     const told = await doctor({ reader, writer: await account(writes) });
     expect(told.notSeen, "what the reader of docs/offsite.md sees").toEqual([]);
     expect(told.bad).toEqual([]);
+    // Who may not list does not know whether there is something to try on.
+    const blind = await doctor({ reader: await account(writes), writer: await account(writes) });
+    expect(blind.notSeen).toContainEqual(
+      expect.stringMatching(/^whether the server may read .*: what is outside its path cannot be listed: /),
+    );
   });
 
   test("of a bucket that nobody declared asks for versions, and what its lock and rules do to what is promised", async () => {
